@@ -1,5 +1,5 @@
-//! Whole copies in random weather, one per seed, under a paused clock. After every run the promises
-//! that can be seen from outside are checked: P1, P2, P3, P6. A failure prints its seed.
+//! Whole copies under random faults, one per seed, under a paused clock. After every run the
+//! promises that can be seen from outside are checked: P1, P2, P3, P6. A failure prints its seed.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Faults of the link and of the store, one by one.
+//! Faults of the link and of the store, one at a time.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_part_answered_503_twice_arrives_at_the_third_attempt() {
     assert_eq!((attempt_of_part_4, retries), (Some(3), 2));
 }
 
-/// Each of these strikes one request of each kind; each is survived.
+/// Each of these faults hits one request of each kind, and the upload survives it.
 #[tokio::test(start_paused = true)]
 async fn whatever_may_pass_is_survived() {
     let passing = [
@@ -74,7 +74,7 @@ async fn whatever_may_pass_is_survived() {
     }
 }
 
-/// Half of all parts, each in another way.
+/// Half of all parts fail, each in another way.
 #[tokio::test(start_paused = true)]
 async fn many_faults_at_once_are_survived() {
     let faults = Faults::none()
@@ -118,11 +118,11 @@ async fn a_missing_bucket_is_a_clear_error() {
     assert_eq!(store_kind(&error), Some(StoreErrorKind::NoSuchBucket));
 }
 
-/// Trap 32: SlowDown lowers what is in flight, and does not only wait.
+/// Trap 32: SlowDown lowers the number of requests in flight, instead of only delaying them.
 #[tokio::test(start_paused = true)]
 async fn throttling_lowers_what_is_in_flight() {
-    // Past the slow start eight of sixteen are refused in one breath, then every part takes long
-    // enough to look.
+    // After the slow start, eight of sixteen requests are refused at once. Then every part takes
+    // long enough to read the number in flight.
     let faults = Faults::none()
         .on_calls(O::UploadPart, 21..=28, Fault::Answer(Refusal::SLOW_DOWN))
         .on_calls(O::UploadPart, 29..=u64::MAX, Fault::Delay(Duration::from_secs(60)));
@@ -131,12 +131,13 @@ async fn throttling_lowers_what_is_in_flight() {
     let progress = running.progress();
     assert!(tokio::time::timeout(Duration::from_secs(50), &mut running).await.is_err());
     let seen = progress.in_flight();
-    // Eight, and what was under way already: one or two of the eight may be the same part again.
+    // The limit is eight, plus requests already in flight; one or two of the eight may be retries
+    // of the same part.
     assert!((1..=10).contains(&seen), "{seen} in flight after the throttling");
     running.await.unwrap();
 }
 
-/// `Retry-After` is the least wait (trap 40).
+/// The wait lasts at least as long as `Retry-After` asks for (trap 40).
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(60)), ..Refusal::SLOW_DOWN };
@@ -146,8 +147,8 @@ async fn retry_after_is_waited_for() {
     assert!(begun.elapsed() >= Duration::from_secs(60));
 }
 
-/// A lifecycle rule or another program removes the upload in flight: that is reported, and nothing
-/// hangs.
+/// A lifecycle rule or another program removes the upload in flight: the engine reports that, and
+/// does not hang.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_expires_in_flight_restarts_with_a_report() {
     for operation in [O::UploadPart, O::CompleteMultipartUpload] {
@@ -161,7 +162,7 @@ async fn an_upload_that_expires_in_flight_restarts_with_a_report() {
     }
 }
 
-/// A store that loses every upload is not retried for ever.
+/// The engine does not retry forever at a store that loses every upload.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_always_expires_is_a_clear_error() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::ExpireUpload));
@@ -186,7 +187,7 @@ async fn a_conflict_of_conditions_restarts_the_upload() {
     nothing_left(&store);
 }
 
-/// A condition that cannot hold is reported before anything is sent.
+/// A condition that does not hold is reported before anything is sent.
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_does_not_hold_sends_nothing() {
     let guarded = UploadOptions { if_none_match: true, ..options() };
@@ -223,7 +224,7 @@ async fn abort_is_repeated_until_nothing_is_left() {
     assert!(store.calls(O::AbortMultipartUpload) >= 4);
 }
 
-/// The cleanup cannot succeed: the error names what is left, and where.
+/// The cleanup cannot succeed: the error names the upload that is left, and its place.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_removed_is_named() {
     let faults = Faults::none()
@@ -235,7 +236,7 @@ async fn what_cannot_be_removed_is_named() {
     assert_eq!(upload_ids(&store), std::slice::from_ref(upload_id));
 }
 
-/// Trap 26: uploads of the same key that are not ours stay.
+/// Trap 26: uploads of the same key by other clients stay.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_another_client_is_never_touched() {
     for faults in [

@@ -1,5 +1,5 @@
-//! Lists of parts and uploads from stores that cut them off, repeat them, or write keys in other
-//! ways.
+//! Lists of parts and uploads from stores that cut them short, repeat them, or encode keys
+//! differently.
 
 use haul::remote::{Store, UploadMarker, UploadRef, UploadsPage};
 use haul::s3::StaticCredentials;
@@ -51,7 +51,8 @@ async fn parts_without_a_marker_are_continued_behind_the_last() {
     assert_eq!(page.next, Some("2".parse().unwrap()));
 }
 
-/// A list that came from the beginning again, or to no end, was taken for complete.
+/// Regression: a list that started again from the beginning, or that never ended, was taken for
+/// complete.
 #[tokio::test]
 async fn parts_that_do_not_advance_are_an_error() {
     let store = store_that_answers(|_| parts(&[1, 2], TRUNCATED)).await;
@@ -95,7 +96,8 @@ async fn keys_of_uploads_are_decoded_where_the_store_encoded_them() {
     assert_eq!(plain.next.unwrap().key, "c+d%25");
 }
 
-/// A store that gave one token again and again kept `haul ls` busy for ever.
+/// Regression: a store that returned the same continuation token again and again kept `haul ls`
+/// busy forever.
 #[tokio::test]
 async fn buckets_that_never_end_are_an_error() {
     let store = store_that_answers(|_| {

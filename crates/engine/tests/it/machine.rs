@@ -1,4 +1,4 @@
-//! A computer of a user: a file on its disk, and the journals of its uploads.
+//! A user's computer: a file on its disk, and the journals of its uploads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use haul::{
 
 use crate::harness::{PART_BYTES, bytes, chain, object, options};
 
-/// Of the file: ten parts and a bit.
+/// The size of the file: ten parts and a bit.
 pub(crate) const SIZE: usize = 10_500;
 
 pub(crate) struct Machine(tempfile::TempDir);
@@ -34,7 +34,8 @@ impl Machine {
         JournalFolder::new(self.0.path().join("journals"))
     }
 
-    /// With a journal, and one part after the other, so that it is known which have arrived.
+    /// Returns options with a journal and one part at a time, so that it is known which parts
+    /// arrived.
     pub(crate) fn options(&self) -> UploadOptions {
         UploadOptions {
             journal: Some(self.journal(JournalChoice::OfSource)),
@@ -43,7 +44,7 @@ impl Machine {
         }
     }
 
-    /// As `haul resume ID` has it.
+    /// Returns the options that `haul resume ID` uses.
     pub(crate) fn resuming(&self, id: &str) -> UploadOptions {
         let journal = self.journal(JournalChoice::Given(id.to_owned()));
         UploadOptions { journal: Some(journal), ..self.options() }
@@ -66,12 +67,13 @@ impl Machine {
         start_file(&self.file(), store, options)
     }
 
-    /// So many parts arrive, then it stops where it stands. The store has no faults afterwards.
+    /// Uploads until this number of parts has arrived, then pauses at once. The store has no faults
+    /// afterwards.
     pub(crate) async fn stops_after(&self, store: &MemoryStore, parts: u64) {
         self.stops_after_with(store, parts, self.options()).await;
     }
 
-    /// The same of an upload with other options.
+    /// Does the same as [`Machine::stops_after`], with these options.
     pub(crate) async fn stops_after_with(
         &self,
         store: &MemoryStore,
@@ -93,7 +95,7 @@ impl Machine {
     }
 }
 
-/// Uploads a file to the one object.
+/// Uploads a file to the object that all tests use.
 pub(crate) fn start_file(
     file: &Path,
     store: &MemoryStore,

@@ -1,5 +1,5 @@
-//! P1 to P6 of `docs/semantics.md`, one test for each: the shortest scenario that shows it. The
-//! other modules and the simulations contain further cases.
+//! P1 to P6 of `docs/semantics.md`, one test for each: the shortest scenario that shows the
+//! promise. The other modules and the simulations contain further cases.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::harness::{
 };
 use crate::machine::{Machine, SIZE};
 
-/// P1: nothing is visible before every part is proven, and what is visible then is what was read.
+/// P1: no object is visible before every part is proven, and the visible object has the bytes that
+/// were read.
 #[tokio::test(start_paused = true)]
 async fn p1_whole_or_nothing() {
-    // A bit flips on the way; a request fails.
+    // A bit flips in transit; a request fails.
     let faults = Faults::none().on(O::UploadPart, 2, Fault::FlipInTransit).on(
         O::UploadPart,
         5,
@@ -32,7 +33,7 @@ async fn p1_whole_or_nothing() {
     assert_eq!(store.published(&object()), [right], "nothing else was ever visible");
 }
 
-/// P2: what the store acknowledged before the process died is not sent again.
+/// P2: a part that the store acknowledged before the process died is not sent again.
 #[tokio::test(start_paused = true)]
 async fn p2_never_twice() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -44,7 +45,7 @@ async fn p2_never_twice() {
     nothing_left(&store);
 }
 
-/// P3: completed, aborted, or resumable and listed.
+/// P3: an upload is completed, aborted, or resumable and listed.
 #[tokio::test(start_paused = true)]
 async fn p3_nothing_left_behind() {
     let store = aws(Faults::none());
@@ -66,8 +67,8 @@ async fn p3_nothing_left_behind() {
     );
 }
 
-/// P4: a file that changed between two runs becomes its new version and nothing else; only what
-/// differs is sent.
+/// P4: if the file changed between two runs, the object is its new version and nothing else; only
+/// parts that differ are sent.
 #[tokio::test(start_paused = true)]
 async fn p4_never_mixed() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

@@ -20,7 +20,7 @@ fn put(store: &MemoryStore) -> Transfer<UploadReport> {
     start(store, &bytes(SIZE), single())
 }
 
-/// Stops in this way after a second.
+/// Sends a stop request after a second and returns the result.
 async fn stopped(store: &MemoryStore, request: StopRequest) -> Result<UploadReport, Error> {
     let running = put(store);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -39,8 +39,8 @@ async fn a_put_whose_answers_are_all_lost_is_found() {
     is_there(&store);
 }
 
-/// The store was slow; Ctrl-C reported "nothing is left of it", and the old object had been
-/// replaced.
+/// Regression: at a slow store, Ctrl-C reported "nothing is left of it", although the old object
+/// had been replaced.
 #[tokio::test(start_paused = true)]
 async fn a_put_cancelled_after_it_took_effect_is_reported_as_done() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
@@ -54,7 +54,7 @@ async fn a_put_cancelled_after_it_took_effect_is_reported_as_done() {
     }
 }
 
-/// The answer is awaited for as long as parts in flight are.
+/// A cancelled PutObject waits for its answer as long as parts in flight do.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
     let store =
@@ -64,7 +64,7 @@ async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
     is_there(&store);
 }
 
-/// The store does not answer whether the object exists.
+/// The store does not answer the question whether the object exists.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_that_cannot_be_looked_at_is_in_doubt() {
     let faults = Faults::none()
@@ -75,7 +75,7 @@ async fn a_cancelled_put_that_cannot_be_looked_at_is_in_doubt() {
     assert!(matches!(error, Error::PutInDoubt { .. }), "{}", chain(&error));
 }
 
-/// Absent at the first HEAD, and present a minute later.
+/// The object is absent at the first HEAD, and present a minute later.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_may_still_land_is_in_doubt() {
     let late = Fault::LandLate(Duration::from_secs(120));
@@ -89,7 +89,8 @@ async fn a_put_that_may_still_land_is_in_doubt() {
     is_there(&store);
 }
 
-/// Stopped in the middle of its body it can never be carried out: there is nothing to settle.
+/// A PutObject that was stopped in the middle of its body can never be carried out: nothing has to
+/// be settled.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_before_its_bytes_have_left_is_undone() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
@@ -114,7 +115,7 @@ async fn a_put_that_is_refused_is_not_in_doubt() {
     }
 }
 
-/// Between two attempts no request is in flight, and there is nothing to wait for.
+/// Between two attempts no request is in flight, so there is nothing to wait for.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_waits_for_its_next_try_is_cancelled_at_once() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(120)), ..Refusal::SLOW_DOWN };

@@ -55,9 +55,9 @@ async fn resumes(machine: &Machine, store: &MemoryStore, arrived: u64) {
     nothing_left(store);
 }
 
-/// MinIO answers an expired session with 403 InvalidAccessKeyId, others differ, and policies are
-/// edited while uploads run. One such answer to one part aborted the upload: a typing error removed
-/// hours of transfer.
+/// Regression: MinIO answers an expired session with 403 InvalidAccessKeyId, other stores differ,
+/// and policies are edited while uploads run. One such answer to one part aborted the upload, so a
+/// typing error removed hours of transfer.
 #[tokio::test(start_paused = true)]
 async fn a_refused_caller_loses_nothing_that_arrived() {
     for refusal in OF_THE_CALLER {
@@ -110,8 +110,8 @@ async fn no_refusal_removes_what_arrived() {
     }
 }
 
-/// Nothing has arrived and nothing will: there is nothing to keep, and a script must not retry for
-/// ever.
+/// No part has arrived and none ever will: there is nothing to keep, and a script must not retry
+/// forever.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_which_the_store_takes_nothing_is_removed() {
     let refused = Fault::Answer(Refusal::new(400, Some("InvalidArgument")));
@@ -136,7 +136,7 @@ async fn an_upload_that_can_never_complete_is_removed() {
     }
 }
 
-/// Nothing was begun: the keys are wrong, and the error reports only that.
+/// The keys are wrong, so no upload was created, and the error reports only that.
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_may_not_create_fails_at_once() {
     for refusal in OF_THE_CALLER.into_iter().filter(|refusal| refusal.code != Some("ExpiredToken"))
@@ -151,8 +151,8 @@ async fn a_caller_who_may_not_create_fails_at_once() {
     }
 }
 
-/// Without a journal no later run could find the upload: it is removed, as far as the store lets a
-/// refused caller do that.
+/// Without a journal no later run could find the upload. It is removed, as far as the store lets a
+/// refused caller remove it.
 #[tokio::test(start_paused = true)]
 async fn without_a_journal_a_refused_upload_is_removed_or_named() {
     let refused = || Fault::Answer(Refusal::new(403, Some("InvalidAccessKeyId")));
@@ -199,7 +199,8 @@ impl Source for Failing {
     }
 }
 
-/// A removed disk, a network share that disappeared: the parts that had arrived were removed.
+/// Regression: when a disk was removed or a network share disappeared, the parts that had arrived
+/// were removed.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_cannot_be_read_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -215,7 +216,7 @@ async fn a_source_that_cannot_be_read_keeps_what_arrived() {
     nothing_left(&store);
 }
 
-/// A 503 of an hour ago, long resolved, was reported as the reason of a Ctrl-C.
+/// Regression: a 503 of an hour before, long resolved, was reported as the reason of a Ctrl-C.
 #[tokio::test(start_paused = true)]
 async fn a_repaired_failure_is_not_the_reason_of_a_pause() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -254,7 +255,8 @@ async fn a_failure_during_a_pause_is_not_its_reason() {
     );
 }
 
-/// `Retry-After: 120` at Create: Ctrl-C was handled two minutes later, as a failure.
+/// Regression: after `Retry-After: 120` at Create, Ctrl-C was handled two minutes later, as a
+/// failure.
 #[tokio::test(start_paused = true)]
 async fn a_pause_does_not_wait_for_the_next_try_of_create() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(120)), ..Refusal::SLOW_DOWN };
@@ -270,8 +272,8 @@ async fn a_pause_does_not_wait_for_the_next_try_of_create() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// The store lost the upload with five parts in it: all eleven are sent again, and sixteen were
-/// counted.
+/// Regression: the store lost the upload with five parts in it. All eleven parts are sent again,
+/// but sixteen were counted.
 #[tokio::test(start_paused = true)]
 async fn progress_counts_no_part_twice_after_a_restart() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -283,7 +285,8 @@ async fn progress_counts_no_part_twice_after_a_restart() {
     assert_eq!(progress.arrived_bytes(), SIZE as u64);
 }
 
-/// On PutObject such a name was dropped, and the object came without it.
+/// Regression: PutObject dropped a metadata name that no header can carry, and the object was
+/// created without it.
 #[tokio::test(start_paused = true)]
 async fn a_metadata_name_that_no_header_carries_is_refused() {
     for (name, threshold) in [("a name", 1), ("a name", 1 << 20), ("größe", 1 << 20), ("", 1 << 20)]

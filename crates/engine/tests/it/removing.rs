@@ -1,4 +1,4 @@
-//! Objects removed many at a time.
+//! Removing many objects at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use haul::testing::memory::{Fault, Faults, MemoryStore, Quirks, Refusal};
 
 use crate::harness::bucket;
 
-/// What became of each key: removed, or refused so.
+/// The outcome of each key: `None` if it was removed, otherwise the kind of the error.
 type Outcomes = BTreeMap<String, Option<K>>;
 
 fn key(text: &str) -> Key {
@@ -123,7 +123,8 @@ async fn what_passes_is_retried() {
     assert_eq!(store.calls(O::DeleteObjects), 3);
 }
 
-/// Pages have three entries here: the listing continues while earlier pages are removed.
+/// Pages have three entries here, and the listing continues while objects of earlier pages are
+/// removed.
 #[tokio::test(start_paused = true)]
 async fn what_the_filter_leaves_out_or_stands_beside_stays() {
     let quirks = Quirks { page_max: 3, ..Quirks::AWS };

@@ -1,5 +1,5 @@
-//! Copies that stop and are resumed: what has arrived is not copied again, and no object is made of
-//! two versions of its source (P2, P3, P4).
+//! Copies that stop and are resumed: parts that have arrived are not copied again, and no object is
+//! made of two versions of its source (P2, P3, P4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const SIZE: usize = 10_500;
 pub(crate) struct Desk {
     pub(crate) store: MemoryStore,
     folder: tempfile::TempDir,
-    /// The source is in another store.
+    /// The store of the source, if it is not `store`.
     elsewhere: Option<MemoryStore>,
 }
 
@@ -60,7 +60,7 @@ impl Desk {
         running.await.unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
-    /// Pauses after so many parts; gives the id of the journal.
+    /// Pauses after this number of parts; returns the id of the journal.
     async fn pause_after(&self, parts: usize) -> String {
         let mut running = self.start(self.options(JournalChoice::OfSource));
         let mut events = running.take_events().unwrap();
@@ -98,7 +98,7 @@ fn slow() -> Faults {
     Faults::none().on_every(O::UploadPartCopy, Fault::DelayAnswer(Duration::from_millis(100)))
 }
 
-/// A source of unequal parts, as a stream leaves it.
+/// Creates a source of unequal parts, as an upload of a stream leaves them.
 pub(crate) async fn compose_source(store: &MemoryStore, content: &[u8], sizes: &[usize]) {
     let created =
         store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
@@ -115,8 +115,8 @@ pub(crate) async fn compose_source(store: &MemoryStore, content: &[u8], sizes: &
     store.complete_multipart_upload(&upload, &request).await.unwrap();
 }
 
-/// A copy in parts had no journal: `kill -9` left an upload that nothing listed, and the same
-/// command copied every part again.
+/// Regression: a copy in parts had no journal. `kill -9` left an upload that no command listed, and
+/// the same command copied every part again.
 #[tokio::test(start_paused = true)]
 async fn a_paused_copy_is_continued_by_the_same_command() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
@@ -146,7 +146,7 @@ async fn a_paused_copy_of_unequal_parts_is_continued() {
     desk.arrived();
 }
 
-/// By the id of its journal, with nothing of the command that began it.
+/// The copy is resumed by the id of its journal, without any argument of the first command.
 #[tokio::test(start_paused = true)]
 async fn a_paused_copy_is_continued_by_its_id() {
     let desk = Desk::new(aws(slow()));
@@ -163,7 +163,7 @@ async fn a_paused_copy_is_continued_by_its_id() {
     desk.arrived();
 }
 
-/// Not under a paused clock: the bytes are read on threads that block.
+/// This test has no paused clock, because blocking threads read the bytes.
 #[tokio::test]
 async fn a_streamed_copy_is_continued_as_it_was_begun() {
     for between_stores in [false, true] {
@@ -215,7 +215,7 @@ async fn a_source_changed_between_runs_restarts_the_copy() {
     }
 }
 
-/// Nothing of a copy whose source is overwritten while it runs can be continued.
+/// A copy whose source is overwritten while it runs cannot be resumed.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_within_a_run_leaves_nothing() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
@@ -231,8 +231,8 @@ async fn a_source_that_changes_within_a_run_leaves_nothing() {
     }
 }
 
-/// A part whose answer the journal never saw is kept where the whole proves it, and copied again
-/// where nothing does.
+/// If the journal lacks the answer to a part, the part is kept if a checksum proves the whole
+/// object, and copied again otherwise.
 #[tokio::test(start_paused = true)]
 async fn an_unrecorded_part_counts_only_if_the_object_is_proven() {
     for proves in [true, false] {
@@ -246,7 +246,7 @@ async fn an_unrecorded_part_counts_only_if_the_object_is_proven() {
         upload_source(&desk.store, &bytes(SIZE)).await;
         desk.pause_after(4).await;
         let upload_id = desk.only().upload_id.unwrap();
-        // As by a process that was killed before it wrote the record.
+        // Sends the part as a process does that is killed before it writes the record.
         let upload = UploadRef { object: target(), upload_id };
         let nine = haul::remote::PartCopyRequest {
             number: PartNumber::new(9).unwrap(),
@@ -266,7 +266,7 @@ async fn an_unrecorded_part_counts_only_if_the_object_is_proven() {
     }
 }
 
-/// Another client wrote a part into our upload: no object is made of it.
+/// Another client wrote a part into our upload: no object may be made of it.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_part_in_a_paused_copy_makes_no_object() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
@@ -306,7 +306,7 @@ async fn a_paused_copy_is_removed_by_abandon_and_by_cancel() {
     assert_eq!(desk.store.object(&target()), None);
 }
 
-/// A copy that is small by now, and a target that must not exist.
+/// The source has become small, and the target must not exist.
 #[tokio::test(start_paused = true)]
 async fn a_copy_with_a_condition_keeps_it_when_it_is_continued() {
     let desk = Desk::new(aws(slow()));

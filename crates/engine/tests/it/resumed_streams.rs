@@ -1,5 +1,5 @@
-//! Streams that stop and are read again by a later run: only what the store does not have crosses
-//! the network, and the object is made of one stream (P2, P4).
+//! Streams that stop and are read again by a later run: only bytes that the store lacks are sent,
+//! and the object is made of one stream (P2, P4).
 
 use std::fmt;
 use std::io::Cursor;
@@ -63,7 +63,7 @@ impl Desk {
         self.start(Cursor::new(content.to_vec())).await
     }
 
-    /// Pauses when so many parts have arrived; gives the id of the journal.
+    /// Pauses when this number of parts has arrived; returns the id of the journal.
     async fn pause_after(&self, content: &[u8], parts: usize) -> String {
         let mut running = self.start(Cursor::new(content.to_vec()));
         let mut events = running.take_events().unwrap();
@@ -144,7 +144,7 @@ async fn a_stream_shorter_than_what_arrived_makes_no_object() {
     desk.is_clean();
 }
 
-/// A part that another client wrote is not the stream's: it is sent again.
+/// A part that another client wrote does not belong to the stream: it is sent again.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_part_in_a_paused_stream_is_replaced() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
@@ -162,7 +162,7 @@ async fn a_foreign_part_in_a_paused_stream_is_replaced() {
     }
 }
 
-/// A producer that died: what it gave is kept for the next one, and no object appears.
+/// The producer died: the bytes it produced are kept for the next run, and no object appears.
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_producer_dies_is_continued() {
     let desk = Desk::new(aws(slow()));
@@ -196,9 +196,9 @@ struct Scenario {
     concurrency: u32,
     part_size_bytes: u64,
     size_bytes: usize,
-    /// Of each run that is killed: when.
+    /// For each run that is killed, the time until then.
     kills: Vec<Duration>,
-    /// The run behind them reads another stream.
+    /// The run after them reads another stream.
     differs: bool,
 }
 
@@ -273,7 +273,7 @@ impl Scenario {
         }
     }
 
-    /// One process. `None`: it died.
+    /// Runs one process. Returns `None` if it was killed.
     fn one_run(
         &self,
         store: &MemoryStore,
@@ -301,7 +301,7 @@ impl Scenario {
             let after = kill.unwrap_or(Duration::from_secs(86_400));
             let end = tokio::time::timeout(after, &mut running).await.ok();
             assert!(kill.is_some() || end.is_some(), "it hangs");
-            // A process that dies runs no destructors.
+            // A killed process runs no destructors.
             std::mem::forget(running);
             end
         })
@@ -325,7 +325,8 @@ impl Scenario {
                 && matches!(call.fate, Fate::Unknown | Fate::Abandoned)
         });
         assert!(store.open_uploads().len() <= unknown.count(), "P3: {:?}", store.open_uploads());
-        // What a killed Complete had made is written again: nothing of it was compared.
+        // If a killed run had completed the object, the next run writes it again, because a
+        // finished object is not compared with the stream.
         let completes =
             history.iter().filter(|call| call.operation == O::CompleteMultipartUpload).count();
         if !self.differs && completes <= 1 {

@@ -1,4 +1,4 @@
-//! The same command again, stopped while it determines what an earlier run left.
+//! The same command again, stopped while it determines the state that an earlier run left.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn what_arrived_before_is_not_sent_again() {
     nothing_left(&store);
 }
 
-/// The store does not answer ListParts: a pause, a cancel and a drop end it all the same.
+/// The store does not answer ListParts: a pause, a cancel and a drop stop the upload nevertheless.
 #[tokio::test(start_paused = true)]
 async fn a_resume_that_is_still_looking_can_be_stopped() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

@@ -1,5 +1,5 @@
-//! The guarantees of the first run hold in the second: conditions, proof, a source that stays the
-//! same, the fewest requests.
+//! The guarantees of the first run also hold in the second: conditions, proof, an unchanged source,
+//! the fewest requests.
 
 use std::io;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn start_wavering(
     upload(Arc::new(store.clone()), source, object(), machine.options())
 }
 
-/// Lets it run for a minute, then pauses it at once.
+/// Waits for a minute, then pauses the upload at once; returns its error.
 async fn paused(running: Transfer<UploadReport>) -> Error {
     tokio::time::sleep(Duration::from_secs(60)).await;
     running.stop(StopRequest::PauseNow);
@@ -85,7 +85,8 @@ fn stalls_from(part: u64) -> Faults {
     Faults::none().on_calls(O::UploadPart, part..=u64::MAX, Fault::Stall)
 }
 
-/// A condition is checked at Complete: that of the last command applies, and no run forgets it.
+/// A condition is checked at Complete: the condition of the last command applies, and every run
+/// keeps it.
 #[tokio::test(start_paused = true)]
 async fn a_condition_of_a_later_run_holds_and_is_remembered() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -123,7 +124,7 @@ async fn demanded_proof_is_of_all_parts() {
     assert!(machine.journals().list().unwrap()[0].beginning.require_proof);
 }
 
-/// P4: written to while parts of it are compared with the store's.
+/// P4: the source is written to while parts of it are compared with those at the store.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_while_it_is_compared_is_not_completed() {
     let (machine, store) = (Machine::new(), aws(stalls_from(11)));
@@ -161,7 +162,8 @@ async fn a_source_that_changed_before_complete_is_not_completed() {
     nothing_left(&store);
 }
 
-/// P4 and P2: written to during the run. The parts stay, and the next run sends only differences.
+/// P4 and P2: the source is written to during the run. The parts stay, and the next run sends only
+/// differences.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -182,7 +184,7 @@ async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// ListParts fails: everything stays, and the error names the next step.
+/// ListParts fails: the upload and its journal stay, and the error names the next step.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_list_leaves_the_upload_paused() {
     for refusal in [Refusal::ACCESS_DENIED, Refusal::EXPIRED_TOKEN, Refusal::BAD_GATEWAY] {
@@ -201,7 +203,7 @@ async fn a_store_that_does_not_list_leaves_the_upload_paused() {
     }
 }
 
-/// Cancelled before it has begun to send, and the store refuses to remove the parts.
+/// The upload is cancelled before it sends anything, and the store refuses to remove the parts.
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -219,8 +221,8 @@ async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 }
 
-/// 409 to every Complete: each upload was removed before the next was begun, and the error names
-/// the condition.
+/// Every Complete is answered with 409: each upload was removed before the next one was created,
+/// and the error names the condition.
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_never_ends_is_reported_and_forgotten() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -233,7 +235,7 @@ async fn a_conflict_that_never_ends_is_reported_and_forgotten() {
     assert!(store.open_uploads().is_empty());
 }
 
-/// Parts of an older version of the file do not count.
+/// Parts of an older version of the file do not count as arrived.
 #[tokio::test(start_paused = true)]
 async fn the_figure_of_a_pause_counts_no_part_twice() {
     let (machine, store) = (Machine::new(), aws(stalls_from(6)));
@@ -246,7 +248,7 @@ async fn the_figure_of_a_pause_counts_no_part_twice() {
     assert_eq!(machine.journals().list().unwrap()[0].parts.len(), 4);
 }
 
-/// One request is enough now: the upload that was begun in parts is still removed.
+/// The file now needs only one request: the upload that was created for its parts is still removed.
 #[tokio::test(start_paused = true)]
 async fn a_file_that_shrank_below_the_threshold_leaves_no_parts() {
     for size in [300, 0] {

@@ -1,16 +1,17 @@
-//! The seeds of the simulations: which ones run, how a run that fails says which it was, and what
-//! all of them must have come to.
+//! The seeds of the simulations: which ones run, how a failing run prints its seed, and which
+//! outcomes must occur among them.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::Range;
 
-/// How many seeds ended how.
+/// The number of seeds with each outcome.
 pub(crate) type Ends = BTreeMap<&'static str, u32>;
 
-/// Runs every fourth of these seeds (a quarter is a test, and tests run at the same time), or of
-/// those that `HAUL_SIMULATION_SEEDS` names. Gives how they ended, unless they were too few to
-/// tell: among them must be each of `wanted`, or the run proves less than it seems to.
+/// Runs every fourth of these seeds, or of those that `HAUL_SIMULATION_SEEDS` names. (Each quarter
+/// is a test, and tests run at the same time.) Returns the outcomes; `None` if too few seeds ran.
+/// Panics if one of `wanted` is not among the outcomes, because the seeds then prove less than they
+/// seem to.
 pub(crate) fn quarter(
     index: u64,
     usual: Range<u64>,

@@ -1,9 +1,9 @@
-//! Whole uploads in random weather, one per seed, under a paused clock. After every run the
+//! Whole uploads under random faults, one per seed, under a paused clock. After every run the
 //! promises that can be seen from outside are checked: P1, P2, P3, P5, P6.
 //!
-//! A failure prints its seed; `cargo xtask hunt` runs others (by
-//! `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed that failed becomes a named test beside those of its
-//! kind.
+//! A failure prints its seed; `cargo xtask hunt` runs other seeds (with
+//! `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed that failed becomes a named test in the module of
+//! its subject.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::harness::{
 use crate::seeds::{self, said};
 use crate::streaming::Breaking;
 
-/// Split over four tests, which run at the same time.
+/// The seeds, split over four tests that run at the same time.
 const SEEDS: std::ops::Range<u64> = 0..5000;
 
-/// Of streams.
+/// The seeds of the streams.
 const STREAM_SEEDS: std::ops::Range<u64> = 0..2000;
 
 /// How the caller behaves.
@@ -46,8 +46,8 @@ enum Way {
     Stream {
         promised: bool,
     },
-    /// A stream that makes no object: it breaks after so many bytes, or has another length than was
-    /// promised.
+    /// A stream that makes no object: it breaks after this number of bytes, or its length differs
+    /// from the promised one.
     Breaking {
         after: usize,
     },
@@ -65,7 +65,7 @@ struct Scenario {
     memory_budget_bytes: u64,
     size_bytes: usize,
     caller: Caller,
-    /// What stands at the key before.
+    /// The object that the key holds before the upload.
     before: Option<Vec<u8>>,
 }
 
@@ -137,7 +137,7 @@ impl Scenario {
         }
     }
 
-    /// The same with a stream.
+    /// Returns the scenario of a seed, with a stream as its source.
     fn of_stream(seed: u64) -> Self {
         let mut scenario = Self::of(seed);
         let size_bytes = scenario.size_bytes;
@@ -168,8 +168,8 @@ impl Scenario {
             start(&store, before, single).await.unwrap();
         }
         let foreign = foreign_upload(&store).await;
-        // Not in the same second: it could not be distinguished from one of ours whose answer was
-        // lost.
+        // An upload created in the same second could not be distinguished from one of ours whose
+        // answer was lost.
         tokio::time::sleep(std::time::Duration::from_secs(600)).await;
         store.set_faults(Faults::seeded(self.seed, self.weather));
 
@@ -179,7 +179,7 @@ impl Scenario {
         tokio::time::sleep(Duration::from_secs(3600)).await;
 
         self.check_object(&store, &content, result.as_ref());
-        // Garage drops it when the key is overwritten.
+        // Garage drops the other client's upload when the key is overwritten.
         let still_there = store.expire_upload(&foreign.upload_id);
         assert!(
             still_there || self.quirks.overwriting_drops_uploads,
@@ -192,7 +192,7 @@ impl Scenario {
         result.as_ref().map_or("dropped", name)
     }
 
-    /// `None`: the caller did not wait for the result.
+    /// Returns `None` if the caller did not wait for the result.
     async fn upload(
         &self,
         store: &MemoryStore,
@@ -237,7 +237,7 @@ impl Scenario {
         Some(tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"))
     }
 
-    /// Asserts P1: complete or absent; and the report agrees with the store.
+    /// Asserts P1: the object is complete or absent, and the report agrees with the store.
     fn check_object(
         &self,
         store: &MemoryStore,
@@ -290,8 +290,8 @@ impl Scenario {
         store.history().iter().filter(lost).count()
     }
 
-    /// Asserts P3: completed, aborted, or reported. The upload of a Create whose answer was lost
-    /// cannot be known; it has no part.
+    /// Asserts P3: every upload is completed, aborted, or reported. An upload whose Create lost its
+    /// answer cannot be known; it has no part.
     fn check_left_behind(&self, store: &MemoryStore, result: Option<&Result<UploadReport, Error>>) {
         let history = store.history();
         let created = |fate: Fate| {
@@ -339,7 +339,8 @@ fn quirks(random: &mut StdRng) -> Quirks {
     Quirks { etags, ..quirks }
 }
 
-/// From no faults to many. Bits flip only if the store has the means to notice it.
+/// Returns random rates of faults, from none to many. Bits flip only if the store has the means to
+/// detect that.
 pub(crate) fn weather(random: &mut StdRng, provable: bool) -> Weather {
     let foul = if random.random_bool(0.1) { 0.3 } else { 0.06 } * random.random::<f64>();
     let mut often =

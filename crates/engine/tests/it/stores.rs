@@ -31,7 +31,7 @@ async fn every_checksum_arrives_at_every_store() {
     }
 }
 
-/// Trap 24: the store says when it will remove what is not complete.
+/// Trap 24: the store reports when it will remove incomplete uploads.
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_may_apply_before_the_end_is_reported() {
     for (aborts_after, said_so) in [(Duration::ZERO, true), (Duration::from_secs(86_400), false)] {
@@ -43,7 +43,8 @@ async fn a_rule_that_may_apply_before_the_end_is_reported() {
     }
 }
 
-/// Ceph RGW 16.2 answers 200 to a wrong checksum: the ETag tells, and the part is sent again.
+/// Ceph RGW 16.2 answers 200 to a wrong checksum: the ETag reveals the difference, and the part is
+/// sent again.
 #[tokio::test(start_paused = true)]
 async fn a_bit_flip_is_detected_if_the_store_ignores_checksums() {
     for fault in [Fault::FlipInTransit, Fault::FlipAtRest] {
@@ -59,7 +60,7 @@ async fn a_bit_flip_is_detected_if_the_store_ignores_checksums() {
     }
 }
 
-/// RGW 16.2 leaves the ETag of Complete empty; HEAD has it.
+/// RGW 16.2 leaves the ETag in the answer to Complete empty; the answer to HEAD contains it.
 #[tokio::test(start_paused = true)]
 async fn an_empty_etag_at_complete_is_filled_in() {
     let report = arrives_with(&store(Quirks::CEPH_RGW_16, Faults::none()), options()).await;
@@ -90,7 +91,7 @@ async fn require_proof_refuses_what_is_not_proven() {
     assert!(report.proof.to_string().contains("unproven"), "the report omits that it is unproven");
 }
 
-/// Garage removes an open upload when its key is overwritten meanwhile.
+/// Garage removes an open upload when another request overwrites its key.
 #[tokio::test(start_paused = true)]
 async fn an_upload_dropped_after_an_overwrite_restarts() {
     let store = store(Quirks::GARAGE_2, Faults::none().on_every(O::UploadPart, slow()));
@@ -113,8 +114,8 @@ async fn an_upload_dropped_after_an_overwrite_restarts() {
     );
 }
 
-/// A put object is visible before its answer can be judged: wrong bytes must never stand there, not
-/// even until the next attempt, at a store that ignores checksums.
+/// An object of PutObject is visible before its answer can be checked. At a store that ignores
+/// checksums, wrong bytes must never be visible, not even until the next attempt.
 #[tokio::test(start_paused = true)]
 async fn a_bit_flipped_on_the_way_of_a_put_is_never_visible() {
     for checksum in ChecksumAlgorithm::ALL.into_iter().map(Some).chain([None]) {
@@ -128,7 +129,7 @@ async fn a_bit_flipped_on_the_way_of_a_put_is_never_visible() {
     }
 }
 
-/// An object that could not be proven had stood there although the command failed.
+/// Regression: an object that could not be proven stayed, although the command failed.
 #[tokio::test(start_paused = true)]
 async fn require_proof_never_publishes_first_and_judges_then() {
     let silent = Quirks { etags: EtagKind::Opaque, ..Quirks::CEPH_RGW_16 };
@@ -157,7 +158,7 @@ fn md5(part: &[u8]) -> [u8; 16] {
     Hasher::checksum(ChecksumAlgorithm::Md5, part).as_md5().unwrap()
 }
 
-/// Zero bytes and everything below the threshold: one PutObject.
+/// Files of zero bytes, and all others below the threshold, take one PutObject.
 #[tokio::test(start_paused = true)]
 async fn small_objects_are_put_in_one_piece() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {

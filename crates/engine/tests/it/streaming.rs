@@ -1,4 +1,4 @@
-//! Uploads of streams: whole or nothing although nothing can be read again, in bounded memory
+//! Uploads of streams: whole or absent although nothing can be read again, in bounded memory
 //! whatever the length.
 
 use std::io::{self, Cursor, Read};
@@ -19,7 +19,7 @@ use crate::harness::{aws, bucket, bytes, chain, engine, heard, nothing_left, obj
 
 const MIB: u64 = 1 << 20;
 
-/// A reader that fails where its bytes end: a producer that died and says so.
+/// A reader that returns an error at the end of its bytes, like a producer that died.
 pub(crate) struct Breaking(Cursor<Vec<u8>>);
 
 impl Breaking {
@@ -37,7 +37,7 @@ impl Read for Breaking {
     }
 }
 
-/// Counts what is read, a little at a time, as a pipe gives it.
+/// A reader that counts the bytes read and returns a few at a time, as a pipe does.
 struct Counting {
     bytes: Cursor<Vec<u8>>,
     read_bytes: Arc<AtomicU64>,
@@ -52,7 +52,7 @@ impl Read for Counting {
     }
 }
 
-/// In parts of [`crate::harness::PART_BYTES`] at first.
+/// Returns options with first parts of [`crate::harness::PART_BYTES`].
 fn in_parts() -> StreamOptions {
     StreamOptions { upload: options(), ..StreamOptions::default() }
 }
@@ -78,7 +78,7 @@ async fn an_empty_stream_makes_an_empty_object() {
     }
 }
 
-/// 12 MiB were read as two parts before the end was seen.
+/// Regression: 12 MiB were read as two parts before the end was seen.
 #[tokio::test(start_paused = true)]
 async fn a_stream_below_the_threshold_is_one_request() {
     for size in [1, 100_000, 8 << 20, 12 << 20] {
@@ -124,7 +124,7 @@ async fn parts_grow_along_the_stream_and_arrive_in_order() {
     nothing_left(&store);
 }
 
-/// A length that was promised cuts the stream like a file.
+/// A stream with a promised length is split into parts like a file.
 #[tokio::test(start_paused = true)]
 async fn a_promised_length_is_kept_or_there_is_no_object() {
     let content = bytes(10_500);
@@ -187,7 +187,7 @@ async fn a_stream_that_its_parts_do_not_hold_is_refused() {
         chain(&error)
     );
     nothing_left(&store);
-    // What is expected to be too long is refused before anything is read or sent.
+    // A stream that is expected to be too long is refused before anything is read or sent.
     let store = aws(Faults::none());
     let error = send(&store, &bytes(5001), stream(Some(5001))).await.unwrap_err();
     assert!(matches!(error, Error::Plan { .. }), "{}", chain(&error));
@@ -215,7 +215,7 @@ async fn parts_beyond_the_memory_pass_through_the_spool() {
     nothing_left(&store);
 }
 
-/// A file there would be the memory that is to be spared.
+/// A file in a folder in memory would use the memory that a spool is meant to save.
 #[cfg(target_os = "linux")]
 #[tokio::test(start_paused = true)]
 async fn a_spool_in_memory_or_nowhere_is_refused() {
@@ -232,19 +232,19 @@ async fn a_spool_in_memory_or_nowhere_is_refused() {
         assert!(matches!(error, Error::Spool { .. }), "{}", chain(&error));
         assert_eq!(store.object(&object()), None);
         nothing_left(&store);
-        // Known from the beginning: before anything is sent.
+        // If the length is known from the start, the refusal comes before anything is sent.
         let expected = StreamOptions { expected_size_bytes: Some(3 * MIB), ..unknown.clone() };
         let store = aws(Faults::none());
         let small = engine(&store, MIB);
         small.upload_stream(Cursor::new(bytes(3 << 20)), object(), expected).await.unwrap_err();
         assert_eq!(store.history(), vec![]);
-        // What fits the memory needs no spool.
+        // A stream that fits into memory needs no spool.
         let small = engine(&store, MIB);
         small.upload_stream(Cursor::new(bytes(1000)), object(), unknown).await.unwrap();
     }
 }
 
-/// The store takes nothing any more: what was read since is what is held, and it is no more than
+/// The store stops taking parts: the bytes read from then on stay in memory, and are no more than
 /// the budget.
 #[tokio::test(start_paused = true)]
 async fn no_more_of_a_stream_is_read_than_the_budget_holds() {
@@ -265,8 +265,8 @@ async fn no_more_of_a_stream_is_read_than_the_budget_holds() {
     nothing_left(&store);
 }
 
-/// Streams hold memory while they wait for their turn, files hold their turn while they wait for
-/// memory: neither must have what the other needs.
+/// Streams hold memory while they wait for their turn, and files hold their turn while they wait
+/// for memory. Neither may hold the last of what the other needs, or both hang.
 #[tokio::test(start_paused = true)]
 async fn streams_and_files_of_one_engine_do_not_wait_for_each_other() {
     for concurrency in [1, 2, 5] {
@@ -300,8 +300,8 @@ async fn streams_and_files_of_one_engine_do_not_wait_for_each_other() {
     }
 }
 
-/// Every part of the memory is a stream's whose attempt has failed, and files wait for memory with
-/// every pass that a stream lets go of while it waits for its next attempt.
+/// Deadlock: streams whose attempt has failed hold all memory, and each gives up its pass while it
+/// waits for its next attempt; files take those passes and wait for memory.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
     let warming = 20;
@@ -312,7 +312,7 @@ async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
     let engine = Engine::new(Arc::new(store.clone()), limits);
     let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
     let key = |name: &str| ObjectRef { bucket: bucket(), key: Key::new(name).unwrap() };
-    // Past the slow start.
+    // Get past the slow start.
     engine.upload(BytesSource::new(bytes(20 << 20)), key("warm"), upload.clone()).await.unwrap();
     let content = bytes(3 << 20);
     let streams = (0..4).map(|index| {
@@ -332,7 +332,7 @@ async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
     nothing_left(&store);
 }
 
-/// A producer that gives nothing, until it is let go.
+/// A producer that produces nothing until it is released.
 struct Silent(mpsc::Receiver<()>, Cursor<Vec<u8>>);
 
 impl Read for Silent {

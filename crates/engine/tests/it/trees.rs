@@ -1,5 +1,5 @@
-//! Trees against the store in memory: what is copied, skipped, removed and refused, and what is
-//! asked of the store for it.
+//! Trees at the store in memory: which files are copied, skipped, removed and refused, and which
+//! requests that takes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +20,10 @@ use haul::{
 
 use crate::harness::{bucket, bytes};
 
-/// From here on a file is sent in parts.
+/// The size from which a file is sent in parts.
 const THRESHOLD: u64 = 4000;
 
-/// A folder of files with these contents.
+/// A temporary folder of files.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -41,7 +41,7 @@ impl Folder {
         self.0.path()
     }
 
-    /// A file whose bytes depend on its name; its time is a minute ago.
+    /// Writes a file whose bytes depend on its name; its modification time is a minute ago.
     pub(crate) fn write(&self, name: &str, size_bytes: usize) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -225,7 +225,7 @@ async fn a_second_sync_sends_and_asks_nothing() {
     assert_eq!(clean(&report), (0, 8));
     assert_eq!((store.calls(O::PutObject), store.calls(O::HeadObject)), (puts, heads));
 
-    // Down, a look at each object is needed only where its time is not that of the file.
+    // A download needs a HEAD of an object only if its time differs from that of the file.
     let back = Folder::new();
     let down = || TreeTarget::Folder(back.path().to_owned());
     assert_eq!(clean(&run(&store, prefix_source(""), down(), sync()).await), (8, 0));
@@ -233,7 +233,7 @@ async fn a_second_sync_sends_and_asks_nothing() {
     assert_eq!(clean(&run(&store, prefix_source(""), down(), sync()).await), (0, 8));
     assert_eq!(store.calls(O::GetObject), gets);
 
-    // A file that was written to, one that only has another time, and one that is new.
+    // One file was written to, one only has another time, and one is new.
     folder.write("b/c", 2);
     fs::write(folder.path().join("b/d e"), vec![7; 3999]).unwrap();
     folder.write("new", 5);
@@ -337,7 +337,7 @@ async fn keys_that_are_no_files_fail_one_by_one() {
     for key in bad.iter().chain(&good) {
         put(&store, key, key.as_bytes()).await;
     }
-    // Folders as consoles make them are neither copied nor failures.
+    // Objects that stand for folders, as consoles create them, are neither copied nor failures.
     put(&store, "folder/", b"").await;
     let target = TreeTarget::Folder(back.path().join("t"));
     let report = run(&store, prefix_source(""), target, options()).await;
@@ -481,7 +481,7 @@ async fn the_first_failure_ends_a_tree_that_is_to_fail_fast() {
     assert_eq!((report.failed, report.ended_by.is_none()), (200, true));
 }
 
-/// The same command after an interruption asked the store about every file again.
+/// Regression: after an interruption the same command asked the store about every file again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_tree_is_continued_without_asking_for_what_is_done() {
     let (store, folder) = (memory_store(), Folder::new());

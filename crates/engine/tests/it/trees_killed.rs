@@ -1,8 +1,8 @@
-//! Process death at any moment of a tree, and the same command again: no file is lost, none is
-//! sent again after its answer was heard, nothing is removed before its copy.
+//! The process is killed at any moment of a tree, and the same command runs again: no file is lost,
+//! none is sent again after its answer was received, nothing is removed before its copy.
 //!
-//! A process dies when its runtime is dropped. Each seed kills a tree a few times, in weather in
-//! which every request takes its time, and lets the last run come to its end.
+//! Killing a process means dropping its runtime. Each seed kills a tree a few times, at a store
+//! that delays every request, and lets the last run finish.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -28,13 +28,13 @@ use crate::trees::{Folder, below, folder_source, journal, memory_store, objects,
 
 const SEEDS: std::ops::Range<u64> = 0..120;
 
-/// The store, and what must not happen at it.
+/// A store that records violations: files sent again, and objects removed too early.
 struct Watched {
     store: MemoryStore,
     /// Objects whose writing was acknowledged to the client.
     answered: Mutex<HashSet<Key>>,
     sent_again: Mutex<Vec<Key>>,
-    /// Keys that must be there before anything is removed, each below the prefix of the target.
+    /// Keys that must exist before anything is removed, each below the prefix of the target.
     copies: Vec<Key>,
     removed_early: Mutex<Vec<String>>,
 }
@@ -175,7 +175,7 @@ impl Store for Watched {
     }
 }
 
-/// One process; `None`: it died.
+/// Runs one process. Returns `None` if it was killed.
 fn one_run(
     watched: &Arc<Watched>,
     source: Vec<TreeSource>,
@@ -193,7 +193,7 @@ fn one_run(
         let mut tree = engine.tree(source, target, options);
         let Some(after) = killed_after else { return Some(tree.await.unwrap()) };
         let ended = tokio::time::timeout(after, &mut tree).await.ok();
-        // A process that dies runs no destructors.
+        // A killed process runs no destructors.
         std::mem::forget(tree);
         ended.map(Result::unwrap)
     });
@@ -210,7 +210,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A folder of short and long files, and a store that takes its time.
+    /// Creates a folder of short and long files, and a store that delays every request.
     fn new(seed: u64, prefix: &str) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let folder = Folder::new();
@@ -244,7 +244,7 @@ impl Scene {
         TreeOptions { journal: journal(self.state.path()), ..options() }
     }
 
-    /// Kills it as often as the scene wants, then runs it to its end.
+    /// Kills the tree as often as the scene asks for, then runs it to its end.
     fn run(&self, prefix: &str, options: impl Fn() -> TreeOptions) -> TreeReport {
         let source = || folder_source(self.folder.path());
         for after in &self.kills {

@@ -1,5 +1,5 @@
-//! A million objects on both sides of a sync, from a store that makes its listings up: memory stays
-//! inside a limit, whatever is listed, joined and removed.
+//! A sync of a million objects on both sides, at a store that generates its listings: memory stays
+//! within a limit, whatever is listed, joined and removed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +16,10 @@ use jiff::Timestamp;
 use crate::harness::bucket;
 
 const OBJECTS: u64 = 1_000_000;
-/// Behind every tenth object the target has one more.
+/// The target has an extra object after every tenth one.
 const EXTRA_EVERY: u64 = 10;
 const PAGE: u64 = 1000;
-/// Of this process, code and runtime included.
+/// The memory limit of the whole process, code and runtime included.
 const PEAK_MIB_MAX: u64 = 96;
 
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Store for Generated {
     }
 }
 
-/// The most memory that this process has ever had, of which each test has its own.
+/// Returns the peak memory of this process; each test has its own process.
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -102,7 +102,7 @@ async fn a_million_objects_are_compared_in_bounded_memory() {
     assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
 }
 
-/// A folder of more names than are held in memory is sorted on disk.
+/// A folder with more names than fit into memory is sorted on disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_very_many_files_is_walked_in_bounded_memory() {
     const FILES: u64 = 300_000;

@@ -1,4 +1,4 @@
-//! A Create whose answer was not heard: the process was killed while it was on its way (P3).
+//! A Create without an answer: the process was killed while the request was in flight (P3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use haul::{Error, UploadOptions};
 use crate::harness::{aws, chain, foreign_upload, heard, nothing_left, upload_ids, warned};
 use crate::machine::Machine;
 
-/// A machine that was killed with its Create carried out and the answer unheard: a journal that
-/// says when it began, and an empty upload at the store.
+/// Returns a machine whose process was killed after its Create was carried out and before the
+/// answer: a journal that records when Create began, and an empty upload at the store.
 async fn killed_within_create() -> (Machine, MemoryStore, String) {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 1).await;
@@ -29,8 +29,8 @@ async fn aborted(machine: &Machine, store: &MemoryStore, id: &str) -> Abandoned 
     abandon(Arc::new(store.clone()), &machine.journals(), id).await.unwrap()
 }
 
-/// `haul abort ID` said after 0.03 s that nothing was there, without asking; the upload stayed for
-/// ever.
+/// Regression: `haul abort ID` reported after 0.03 s that nothing was there, without asking the
+/// store; the upload stayed forever.
 #[tokio::test(start_paused = true)]
 async fn abort_asks_for_what_an_unheard_create_left() {
     let (machine, store, id) = killed_within_create().await;
@@ -39,7 +39,7 @@ async fn abort_asks_for_what_an_unheard_create_left() {
     nothing_left(&store);
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 
-    // It never arrived: the store was asked, more than once.
+    // The Create never arrived: the store was asked, more than once.
     let (machine, store, id) = killed_within_create().await;
     let before = store.calls(O::ListMultipartUploads);
     assert_eq!(aborted(&machine, &store, &id).await, Abandoned::NothingThere);
@@ -47,7 +47,7 @@ async fn abort_asks_for_what_an_unheard_create_left() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// A store that cannot be asked is no reason to forget.
+/// The journal stays if the store cannot be asked.
 #[tokio::test(start_paused = true)]
 async fn abort_keeps_the_journal_when_the_store_does_not_say() {
     let (machine, store, id) = killed_within_create().await;
@@ -59,8 +59,8 @@ async fn abort_keeps_the_journal_when_the_store_does_not_say() {
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 }
 
-/// Trap 26: two empty uploads of that minute, and one answer was lost. Nothing is removed, and a
-/// person has to choose.
+/// Trap 26: there are two empty uploads of that minute, and only one answer was lost. Neither is
+/// removed, and the user has to choose.
 #[tokio::test(start_paused = true)]
 async fn abort_removes_nothing_that_may_be_another_clients() {
     let (machine, store, id) = killed_within_create().await;
@@ -71,7 +71,7 @@ async fn abort_removes_nothing_that_may_be_another_clients() {
     assert_eq!(store.open_uploads().len(), 2);
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 
-    // And one that is hours older is none of ours, whatever it holds.
+    // An upload that is hours older is not ours, whatever it holds.
     let (machine, store, id) = killed_within_create().await;
     tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
     foreign_upload(&store).await;
@@ -79,7 +79,7 @@ async fn abort_removes_nothing_that_may_be_another_clients() {
     assert_eq!(store.open_uploads().len(), 1);
 }
 
-/// The next run begins again, and removes before Complete what the first one left.
+/// The next run restarts the upload, and removes the upload of the first run before Complete.
 #[tokio::test(start_paused = true)]
 async fn the_next_run_removes_what_an_unheard_create_left() {
     let (machine, store, _) = killed_within_create().await;
@@ -87,7 +87,7 @@ async fn the_next_run_removes_what_an_unheard_create_left() {
     machine.start(&store).await.unwrap();
     nothing_left(&store);
 
-    // Also if that run stops before, and a third one reaches the end.
+    // The same if that run stops earlier, and a third one reaches the end.
     let (machine, store, id) = killed_within_create().await;
     foreign_upload(&store).await;
     machine.stops_after(&store, 5).await;
@@ -96,7 +96,7 @@ async fn the_next_run_removes_what_an_unheard_create_left() {
     nothing_left(&store);
 }
 
-/// All answers to Create were lost: the journal stays, and leads to what they left.
+/// All answers to Create were lost: the journal stays, and leads to the uploads that they created.
 #[tokio::test(start_paused = true)]
 async fn a_create_that_is_never_answered_stays_remembered() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -112,7 +112,7 @@ async fn a_create_that_is_never_answered_stays_remembered() {
     assert_eq!(aborted(&machine, &store, id).await, Abandoned::Removed);
     nothing_left(&store);
 
-    // Without a journal all that can be done is to report it.
+    // Without a journal the upload can only be reported.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     store.set_faults(Faults::none().on_every(O::CreateMultipartUpload, Fault::LoseAnswer));
     let forgetful = UploadOptions { journal: None, ..machine.options() };

@@ -1,5 +1,5 @@
-//! Local bytes compared with objects of every shape: what proves that they are equal, what proves
-//! that they are not, and what proves nothing.
+//! Local bytes compared with objects of every shape: which evidence proves that they are equal,
+//! which proves that they differ, and which proves nothing.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::harness::{bytes, object, part_request, put_request, store};
 const PART: usize = 1000;
 const SIZE: usize = 5 * PART + 17;
 
-/// Small parts, so that many are few bytes.
+/// Returns the behaviour of AWS with small parts, so that many parts have few bytes.
 fn quirks() -> Quirks {
     Quirks { part_size_min_bytes: 1, ..Quirks::AWS }
 }
 
-/// Without any checksum: only ETags are left.
+/// Returns a behaviour without any checksum, so that only ETags are left.
 fn etags_only() -> Quirks {
     Quirks { echo_checksums: false, default_checksum: None, ..quirks() }
 }
@@ -38,7 +38,7 @@ async fn verdict(store: &MemoryStore, local: Vec<u8>) -> Verdict {
     verify(store, local).await.unwrap().verdict
 }
 
-/// An object of these pieces.
+/// Uploads an object of these pieces.
 async fn upload(
     quirks: Quirks,
     pieces: &[&[u8]],
@@ -147,8 +147,8 @@ async fn etags_are_recomputed_over_equal_and_unequal_parts() {
     }
 }
 
-/// The first, the second and the last part agree with equal parts, and two between them do not: a
-/// verdict by these three alone would be wrong.
+/// The first, the second and the last part agree with equal parts, and two others between them do
+/// not: a verdict from these three alone would be wrong.
 #[tokio::test(start_paused = true)]
 async fn parts_that_only_look_equal_are_all_asked_for() {
     let content = bytes(SIZE);
@@ -169,7 +169,7 @@ async fn parts_that_only_look_equal_are_all_asked_for() {
     assert_different(&verdict(&store, flipped(content)).await, &evidence);
 }
 
-/// Over a guessed layout a match is a proof; a difference may only mean that the guess was wrong.
+/// With a guessed layout a match is a proof; a difference may only mean that the guess was wrong.
 #[tokio::test(start_paused = true)]
 async fn a_guessed_layout_proves_equality_and_never_a_difference() {
     const MIB: usize = 1024 * 1024;
@@ -195,8 +195,8 @@ async fn a_guessed_layout_proves_equality_and_never_a_difference() {
     assert!(matches!(found, Verdict::Unproven(Unproven::UnknownLayout { .. })), "{found:?}");
 }
 
-/// Ceph RGW 16.2 answers GetObjectAttributes with a 403 for its signature: for each of a million
-/// files, a provider of credentials would be asked for new ones.
+/// Ceph RGW 16.2 answers GetObjectAttributes with a 403 about its signature. If every file asked
+/// again, the credential provider would be asked for new credentials a million times.
 #[tokio::test(start_paused = true)]
 async fn a_refused_operation_is_not_asked_for_again() {
     let content = bytes(SIZE);
@@ -222,7 +222,7 @@ async fn an_etag_under_encryption_disproves_nothing() {
     let unknown = upload(opaque, &equal_pieces(&content), None).await;
     let nothing = Verdict::Unproven(Unproven::NothingToCompare);
     assert_eq!(verdict(&unknown, content.clone()).await, nothing);
-    // A checksum is of the bytes, whatever encrypts them.
+    // A checksum covers the plain bytes, whatever encrypts them.
     let quirks = Quirks { etags: EtagKind::Encrypted, ..quirks() };
     let store = put(quirks, &content, Some(ChecksumAlgorithm::Sha256)).await;
     let evidence = Evidence::FullObjectChecksum(ChecksumAlgorithm::Sha256);
@@ -246,8 +246,8 @@ async fn lengths_then_the_md5_of_one_piece_are_compared() {
     assert_different(&verdict(&store, flipped(bytes(SIZE))).await, &Evidence::Md5);
 }
 
-/// A store answers HeadObject of an object under the customer's key (SSE-C) with a bare 400. The
-/// listing still has its length, which can differ, and an ETag that disproves nothing.
+/// A store answers HeadObject of an object under a customer's key (SSE-C) with a bare 400. The
+/// listing still has its length, which can prove a difference, and an ETag, which cannot.
 #[tokio::test(start_paused = true)]
 async fn an_object_under_a_customers_key_is_compared_by_the_listing() {
     let content = bytes(SIZE);
@@ -298,14 +298,13 @@ fn a_receipt_survives_as_text() {
         let receipt = receipt(&bytes(SIZE), PART, with_checksums);
         let text = receipt.to_json();
         assert_eq!(Receipt::parse(&text).unwrap(), receipt);
-        // Another program may have written it in another order.
+        // Another program may have written the receipt with its fields in another order.
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(Receipt::parse(&value.to_string()).unwrap(), receipt);
     }
 }
 
-/// Each byte of a receipt is changed once: none of the results is taken for a receipt of another
-/// file.
+/// Each byte of a receipt is changed once; no result is accepted as a receipt of another file.
 #[test]
 fn a_damaged_receipt_is_recognised() {
     let receipt = receipt(&bytes(2500), PART, true);
@@ -316,7 +315,7 @@ fn a_damaged_receipt_is_recognised() {
         let Ok(damaged) = String::from_utf8(damaged) else { continue };
         match Receipt::parse(&damaged) {
             Err(_) => {}
-            // A blank between two fields.
+            // The changed byte was a blank between two fields.
             Ok(same) => assert_eq!(same, receipt, "byte {at}"),
         }
     }
@@ -363,7 +362,7 @@ async fn a_receipt_is_compared_with_the_object_that_is_there_now() {
     let pieces = equal_pieces(&content);
     let same = upload(etags_only(), &pieces, None).await;
     assert_eq!(of(same, receipt(&content, PART, true)).await, Verdict::Same(Evidence::ETag));
-    // Uploaded again in one piece: another ETag, the same checksum.
+    // The same bytes uploaded again in one piece have another ETag and the same checksum.
     let again = put(quirks(), &content, Some(ChecksumAlgorithm::Crc64Nvme)).await;
     assert_eq!(of(again, receipt(&content, PART, true)).await, Verdict::Same(crc.clone()));
     let other = put(quirks(), &flipped(content.clone()), Some(ChecksumAlgorithm::Crc64Nvme)).await;

@@ -1,4 +1,5 @@
-//! P4 on real files: a version that hides behind restored times, between two runs and within one.
+//! P4 on real files: a new version with restored times is detected, between two runs and within
+//! one.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -16,7 +17,7 @@ use haul_testkit::python::{Talk, Venv};
 use crate::harness::{PART_BYTES, aws, bytes, chain, differing_parts, heard, object, store};
 use crate::machine::{Machine, SIZE};
 
-/// Flips a byte and puts the time of the last write back: `touch -r`, `rsync -t`, VeraCrypt.
+/// Flips a byte and restores the modification time, as `touch -r`, `rsync -t` and VeraCrypt do.
 fn rewrite_with_its_time_restored(path: &Path, at: u64) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
@@ -31,13 +32,13 @@ fn part(number: u32) -> PartNumber {
     PartNumber::new(number).unwrap()
 }
 
-/// An encrypted container was changed in one place between two runs, with its length and mtime
-/// restored. The second run took all parts for known and completed an object of two versions,
-/// "every part proven".
+/// Regression: an encrypted container was changed in one place between two runs, with its length
+/// and mtime restored. The second run trusted all recorded parts and completed an object of two
+/// versions, reported as "every part proven".
 #[tokio::test(start_paused = true)]
 async fn a_rewrite_with_restored_times_between_runs_is_compared() {
     let opaque = Quirks { echo_checksums: false, etags: EtagKind::Opaque, ..Quirks::AWS };
-    // Also where the store gives nothing to compare with: the journal has the checksums.
+    // This includes stores that return nothing to compare with: the journal has the checksums.
     for quirks in [Quirks::AWS, opaque] {
         let (machine, store) = (Machine::new(), store(quirks, Faults::none()));
         machine.stops_after(&store, 5).await;
@@ -55,7 +56,8 @@ async fn a_rewrite_with_restored_times_between_runs_is_compared() {
     }
 }
 
-/// The same while the parts are on their way: the run stops, and the next one sends what differs.
+/// The same while the parts are in flight: the run stops, and the next one sends the parts that
+/// differ.
 #[tokio::test(start_paused = true)]
 async fn a_rewrite_with_restored_times_within_a_run_stops_it() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -79,7 +81,7 @@ async fn a_rewrite_with_restored_times_within_a_run_stops_it() {
     assert_eq!(store.object(&object()).unwrap(), std::fs::read(machine.file()).unwrap());
 }
 
-/// A new name, another link or other permissions change the inode and not one byte: everything is
+/// A new name, another link or other permissions change the inode but no byte: everything is
 /// compared, nothing is sent again, and `--on-change fail` has no reason to fail.
 #[tokio::test(start_paused = true)]
 async fn a_new_link_is_compared_and_costs_nothing_that_arrived() {
@@ -94,7 +96,7 @@ async fn a_new_link_is_compared_and_costs_nothing_that_arrived() {
         assert_eq!(report.resumed_bytes, 5 * PART_BYTES);
         assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
     }
-    // A part that differs is another version all the same.
+    // A part that differs is still recognised as another version.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     rewrite_with_its_time_restored(&machine.file(), 17);
@@ -117,12 +119,12 @@ for number in (1, 2):
     sys.stdin.readline()
 "#;
 
-/// A database writes through a mapping. Its page is dirty before Haul opens the file, so a later
-/// write to that page moves no time: the part that had been read before it went into one object
-/// with parts that were read after it.
+/// Regression: a database wrote through a mapping. Its page was dirty before Haul opened the file,
+/// so a later write to that page moved no time: an object mixed the part that had been read before
+/// the write with parts that were read after it.
 #[test]
 fn a_write_through_a_dirty_mapping_is_noticed() {
-    // Not in memory: tmpfs never writes back.
+    // The file is not in memory, because tmpfs never writes back.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("database");
     std::fs::write(&path, [0; 8192]).unwrap();
