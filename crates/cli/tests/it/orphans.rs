@@ -1,5 +1,5 @@
-//! Forgotten parts of a store: listed with their bytes and their cost, and swept, whichever tool
-//! left them.
+//! Orphaned uploads at a store: `haul uploads` lists them with their bytes and cost, and `haul
+//! sweep` aborts them, whichever tool left them.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::scene::{KEY, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, events, finish, python, succeed};
 
-/// More than a page of ListMultipartUploads.
+/// Number of orphans: more than one page of ListMultipartUploads.
 const ORPHANS: usize = 1200;
 
 fn haul(scene: &Scene, store: &TestStore, words: &[&str]) -> Finished {
     finish(scene.world.haul(store).args(words))
 }
 
-/// Upload ids that the store lists, by boto3.
+/// Returns the upload ids that the store lists, read with boto3.
 fn left(scene: &Scene) -> Vec<String> {
     let script = "pages = s3.get_paginator('list_multipart_uploads').paginate(Bucket=args[0])\n\
                   answer([upload['UploadId'] for page in pages for upload in page.get('Uploads', \
@@ -29,7 +29,7 @@ fn left(scene: &Scene) -> Vec<String> {
     ids
 }
 
-/// An upload of another tool, with these parts of ten bytes.
+/// Begins an upload as another tool would, with these parts of ten bytes, and returns its id.
 fn foreign(scene: &Scene, key: &str, parts: &[u32]) -> String {
     let script = "upload = s3.create_multipart_upload(Bucket=args[0], Key=args[1])['UploadId']\n\
                   for part in json.loads(args[2]):\n    \
@@ -46,8 +46,9 @@ fn send_part(scene: &Scene, key: &str, upload: &str) {
     python(&scene.real, script, &[&scene.bucket, key, upload]);
 }
 
-/// Beside 1,200 orphans of another tool: a paused upload of ours, one that runs, a fresh one, and
-/// an old one that still receives parts. Exactly the orphans go; what was paused resumes.
+/// Sweeps a bucket with 1,200 orphans of another tool, a paused upload of ours, a running one, a
+/// fresh one, and an old one that still receives parts. Only the orphans may be aborted, and the
+/// paused upload must resume.
 fn exactly_the_orphans_go(scene: &Scene) {
     let url = format!("s3://{}", scene.bucket);
     let active = foreign(scene, "active", &[1]);
@@ -59,7 +60,8 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let orphans: Vec<String> = serde_json::from_value(made).unwrap();
     let made = Instant::now();
 
-    // Held in the proxy: LocalStack never forgets a part that it has seen the beginning of.
+    // The part is held in the proxy, because LocalStack keeps a part for ever once its first bytes
+    // arrived.
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
     let killed = Running::start(&mut scene.command()).unwrap();
     scene.wait_for(|seen| all_arrived_but(PARTS, seen));
@@ -72,8 +74,8 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let mut running = copy(&scene.world, &slow_store, &scene.sample.path, &other);
     let running = Running::start(running.args(["--part-size", "5MiB", "--json"])).unwrap();
     assert!(slow.wait_until(LIMIT, |seen| all_arrived_but(PARTS, seen)));
-    // What is older than this is an orphan, what is younger is not: time itself has to pass between
-    // the two.
+    // Uploads older than a limit are orphans, younger ones are not: real time has to pass between
+    // the two groups.
     while made.elapsed() < Duration::from_secs(16) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -98,8 +100,8 @@ fn exactly_the_orphans_go(scene: &Scene) {
         (&json!("unfinished-summary"), &json!(ORPHANS + 4))
     );
 
-    // Half of the time since the fresh ones were made is too long for them, and less than the
-    // orphans have waited.
+    // The limit is halfway between the ages of the two groups: longer than the fresh uploads exist,
+    // and shorter than the orphans do.
     let age = |since: Instant| since.elapsed().as_secs();
     let older_than = format!("{}s", age(fresh_since) + (age(made) - age(fresh_since)) / 2 + 1);
     let sweep = ["sweep", &url, "--older-than", &older_than, "--json"];
@@ -182,7 +184,7 @@ fn several_uploads_of_a_key_are_listed_and_the_id_is_asked_for() {
     assert_eq!(none.code(), Some(1), "{}", none.stderr);
 }
 
-/// "none" would be taken for a clean bucket.
+/// If the listing fails, printing "none" would suggest a clean bucket.
 #[test]
 fn a_listing_that_cannot_be_had_is_never_shown_as_none() {
     let scene = Scene::at_haul_serve();
@@ -226,7 +228,7 @@ fn a_sweep_reports_what_it_could_not_remove() {
     assert_eq!(failed.stderr.matches("is still there").count(), 2, "{}", failed.stderr);
     assert_eq!(left(&scene).len(), 2);
 
-    // 500 twice is waited out.
+    // The command retries after two answers of 500.
     let scene = Scene::at_haul_serve();
     foreign(&scene, "a", &[1]);
     let url = format!("s3://{}", scene.bucket);
@@ -239,8 +241,8 @@ fn a_sweep_reports_what_it_could_not_remove() {
     assert_eq!(left(&scene), Vec::<String>::new());
 }
 
-/// A clock that is days ahead would make every upload look forgotten: ages are measured by the
-/// store's clock.
+/// With a local clock that is days ahead, every upload would look forgotten: the command measures
+/// ages by the store's clock.
 #[test]
 fn a_wrong_clock_does_not_sweep_fresh_uploads() {
     let scene = Scene::at_haul_serve();
@@ -259,7 +261,7 @@ fn a_wrong_clock_does_not_sweep_fresh_uploads() {
     assert_eq!(left(&scene).len(), 1);
 }
 
-/// Abandoned by this machine: the source is gone, so nothing can be resumed.
+/// The upload was abandoned by this machine: its source is gone, so it cannot be resumed.
 #[test]
 fn a_sweep_takes_ours_only_when_asked_and_only_without_a_source() {
     let scene = Scene::at_haul_serve();
@@ -305,7 +307,8 @@ fn rules(scene: &Scene, words: &[&str]) -> Value {
     )
 }
 
-/// Rules of others are kept as the store has them, ours goes in, is shown, and comes out.
+/// Installs, shows and removes our lifecycle rule, and asserts that the rules of others stay as the
+/// store has them.
 fn rules_of_others_stay(scene: &Scene, others: &Value) {
     let bucket = format!("s3://{}", scene.bucket);
     let before = rules(scene, &["put", &others.to_string()]);
@@ -382,8 +385,8 @@ fn a_bucket_without_rules_gets_ours_and_loses_it_again() {
     assert_eq!(rules(&scene, &["get"]), json!([]));
 }
 
-/// Not supported, not allowed and silently dropped are three different things to do something
-/// about.
+/// The user has to react differently to each of three failures: the store does not support rules,
+/// does not allow them, or silently drops them.
 #[test]
 fn lifecycle_failures_are_told_apart() {
     let scene = Scene::at_haul_serve();
@@ -398,7 +401,7 @@ fn lifecycle_failures_are_told_apart() {
     }
     assert!(said[0].contains("does not support") && said[0].contains("haul sweep"), "{}", said[0]);
     assert!(said[1].contains("s3:PutLifecycleConfiguration"), "{}", said[1]);
-    // The store answers 200 to the PUT and keeps nothing.
+    // The store answers 200 to the PUT and does not keep the rule.
     let taken =
         Fault::Answer { status: 200, headers: vec![], body: String::new(), after: Duration::ZERO };
     scene.proxy.add(Rule::on(Kind::Other, taken).after(1));

@@ -1,4 +1,4 @@
-//! What is printed where, and how the process ends: what scripts rely on.
+//! Output streams and exit codes that scripts rely on.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn json_is_one_event_per_line_in_order() {
     assert_eq!(finished.stderr, "");
     let names: Vec<String> =
         events(&finished).iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect();
-    // On a busy machine the upload takes more than a second, and then it reports its progress.
+    // On a busy machine the upload may take more than a second, and then it reports its progress.
     let names: Vec<_> = names.into_iter().filter(|name| name != "progress").collect();
     assert_eq!(
         names,
@@ -96,8 +96,8 @@ fn a_failure_in_json_is_the_last_line_and_carries_the_exit_code() {
     assert!(failed["hint"].as_str().unwrap().contains("haul mb"), "{failed}");
 }
 
-/// On a slow link `--json` was silent between two parts, for minutes: a supervisor took that for a
-/// hang.
+/// On a slow link, `--json` was once silent between two parts, for minutes, which a supervisor took
+/// for a hang.
 #[test]
 fn json_reports_progress_every_second_of_a_slow_part() {
     let scene = Scene::at_haul_serve();
@@ -122,8 +122,8 @@ fn without_progress_there_are_no_events_of_it() {
     assert_eq!(event(&finished, "uploaded")["size_bytes"], scene.sample_bytes());
 }
 
-/// A program that reads `--json` got nothing at all when the command line was wrong, or when `ls`
-/// found nothing.
+/// A program that reads `--json` once got no event at all when the command line was wrong, or when
+/// `ls` found nothing.
 #[test]
 fn every_failure_with_json_has_its_event() {
     let world = World::new();
@@ -142,7 +142,7 @@ fn every_failure_with_json_has_its_event() {
     assert_eq!(event(&nothing, "failed")["code"], "NothingFound");
 }
 
-/// `haul abort` with the endpoint down printed nothing for 56 s.
+/// `haul abort` once printed nothing for 56 s while the endpoint was down.
 #[test]
 fn a_command_that_waits_for_the_store_reports_it() {
     let scene = Scene::at_haul_serve();
@@ -176,7 +176,7 @@ fn wrong_usage_ends_with_2() {
     }
 }
 
-/// `-v` and `-vv` printed nothing at all for `cp` and `ls`.
+/// `-v` and `-vv` once printed nothing at all for `cp` and `ls`.
 #[test]
 fn verbose_logs_requests_then_decisions() {
     let scene = Scene::at_haul_serve();
@@ -220,6 +220,6 @@ fn the_secret_is_never_said() {
     for said in [finished.stdout, finished.stderr, missing.stdout, missing.stderr] {
         assert!(!said.contains(&server.store().secret_key), "{said}");
     }
-    // Its output is no terminal here, so the server does not show it either.
+    // The output of the server is no terminal here, so the server does not show the key either.
     assert_eq!(server.said().matches(&server.store().secret_key).count(), 0);
 }

@@ -1,4 +1,5 @@
-//! Through the proxy that the environment names, to a host that only the proxy can find.
+//! Requests through the proxy that the environment names, to a host that only the proxy can
+//! resolve.
 
 use std::net::SocketAddr;
 
@@ -16,7 +17,7 @@ fn address(store: &TestStore) -> SocketAddr {
     store.endpoint.rsplit_once('/').unwrap().1.parse().unwrap()
 }
 
-/// `HTTP_PROXY` and its siblings were ignored: behind a company's proxy nothing worked.
+/// `HTTP_PROXY` and its siblings were once ignored, and nothing worked behind a company's proxy.
 #[test]
 fn plain_requests_of_both_planes_go_through_the_proxy() {
     let world = World::new();
@@ -93,7 +94,7 @@ fn hosts_of_no_proxy_and_local_stores_are_reached_directly() {
     assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
 }
 
-/// Every ARN of an access point was refused, also those that the SDK resolves.
+/// Every ARN of an access point was once refused, even those that the SDK can resolve.
 #[test]
 fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
     let world = World::new();
@@ -112,7 +113,7 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
     let to = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap/2026/a.mov";
     let elsewhere = "s3://arn:aws:s3:eu-west-3:123456789012:accesspoint:my-ap/2026/a.mov";
 
-    // Neither plane reaches AWS: behind the proxy is a server without TLS.
+    // Neither plane reaches AWS: the server behind the proxy has no TLS.
     for (arguments, region) in [
         (["cp", file, to], "us-west-2"),
         (["cp", to, "back"], "us-west-2"),
@@ -153,9 +154,9 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
     assert_eq!(proxy.heads().len(), before, "nothing is sent");
 }
 
-/// Through an endpoint of one's own too, and with each request of an upload in parts. `haul serve`
-/// behind the proxy reads the host as its own name, so there the first folder of the key is the
-/// bucket.
+/// An access point also works through a custom endpoint, with every request of an upload in parts.
+/// `haul serve` behind the proxy takes the host for its own name, so the first folder of the key is
+/// the bucket there.
 #[test]
 fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
     let world = World::new();
@@ -172,7 +173,7 @@ fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
         command.args(["--endpoint", "http://gw.example", "--part-size", "5MiB"]).args(more);
         finish(&mut command)
     };
-    // Endpoints other than AWS's have the bucket in the path, which the SDK does not do for access
+    // Custom endpoints have the bucket in the path, which the SDK does not support for access
     // points.
     let refused = upload(&[]);
     assert_eq!(refused.code(), Some(1), "{}", refused.stderr);

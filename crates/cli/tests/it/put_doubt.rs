@@ -1,4 +1,4 @@
-//! A small file goes as one PutObject, which cannot be taken back once its bytes have left (P6).
+//! A small file is sent as one PutObject, which cannot be undone once its bytes were sent (P6).
 
 use std::process::Command;
 
@@ -21,7 +21,8 @@ fn body_bytes(seen: &[Seen]) -> u64 {
     seen.iter().filter(|it| it.kind == Kind::PutObject).map(|it| it.body_bytes).sum()
 }
 
-/// Interrupts once this many bytes of the body, or the whole request, are in the proxy.
+/// Interrupts the command once the proxy has received this many bytes of the body, or the whole
+/// request.
 fn interrupted(scene: &Scene, after_bytes: u64) -> Finished {
     let running = Running::start(&mut command(scene)).unwrap();
     scene.wait_for(|seen| {
@@ -46,7 +47,8 @@ fn both(test: fn(Scene)) {
     test(at_rgw());
 }
 
-/// Every answer was lost: it was reported as failed, exit code 1, and the object had been replaced.
+/// A PutObject whose answers were all lost was once reported as failed with exit code 1, although
+/// the object had been replaced.
 #[test]
 fn lost_answers_to_a_put_are_settled_by_a_look() {
     both(|scene| {
@@ -56,7 +58,8 @@ fn lost_answers_to_a_put_are_settled_by_a_look() {
     });
 }
 
-/// The store took everything and was slow to answer: Ctrl-C said "nothing is left of it".
+/// When the store had received everything but answered slowly, Ctrl-C once reported "nothing is
+/// left of it".
 #[test]
 fn a_put_interrupted_after_its_bytes_left_is_looked_for() {
     both(|scene| {
@@ -67,8 +70,8 @@ fn a_put_interrupted_after_its_bytes_left_is_looked_for() {
     });
 }
 
-/// What is on its way may still arrive: not there is no answer, and neither is a HEAD that is
-/// refused.
+/// A request on its way may still arrive, so neither a missing object nor a refused HEAD settles
+/// the outcome.
 #[test]
 fn a_put_that_cannot_be_settled_ends_with_4() {
     both(|scene| {
@@ -107,7 +110,8 @@ fn a_second_signal_during_a_put_ends_with_4() {
     assert_eq!(finished.code(), Some(4), "{}", finished.stderr);
 }
 
-/// A body cut off in the middle can never be carried out: the outcome is certain.
+/// If the body is cut off in the middle, the store cannot carry out the request: the outcome is
+/// certain.
 #[test]
 fn a_put_that_is_interrupted_in_the_middle_is_undone() {
     let scene = Scene::of_file(15 * MIB);

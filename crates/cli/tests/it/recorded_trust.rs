@@ -1,4 +1,4 @@
-//! Certificates that an upload was begun with are those it is resumed and aborted with.
+//! An upload is resumed and aborted with the certificates that it was begun with.
 
 use std::fs;
 use std::process::Command;
@@ -8,14 +8,14 @@ use haul_testkit::network::self_signed;
 use crate::scene::{PARTS, Scene};
 use crate::world::{assert_no_upload_left, events, finish, succeed};
 
-/// Another shell: the keys, and no word of where the store is.
+/// Returns a command as run in another shell: with the keys, but without the address of the store.
 fn haul(scene: &Scene, words: &[&str]) -> Command {
     let mut command = scene.world.haul_without_store();
     command.envs(scene.store.client_variables()).args(words);
     command
 }
 
-/// An upload that was killed, and its id.
+/// Begins an upload with additional arguments, kills it, and returns the scene and the upload id.
 fn begun(more: &[&str]) -> (Scene, String) {
     let scene = Scene::at_haul_serve();
     for name in ["begun", "other"] {
@@ -28,7 +28,7 @@ fn begun(more: &[&str]) -> (Scene, String) {
     (scene, id)
 }
 
-/// Today's flag replaced the recorded file.
+/// A `--ca-bundle` flag of the later run once replaced the recorded file.
 #[test]
 fn another_ca_bundle_than_the_recorded_one_is_refused() {
     let (scene, id) = begun(&["--ca-bundle", "begun.pem"]);
@@ -53,7 +53,8 @@ fn the_recorded_ca_bundle_is_used_and_no_other() {
     let recorded = scene.world.path("begun.pem");
     let kept = fs::read(&recorded).unwrap();
     fs::write(&recorded, "no certificate").unwrap();
-    // From another folder, with another bundle in the environment: the recorded one is read.
+    // The command runs in another folder, with another bundle in the environment, and reads the
+    // recorded bundle.
     let mut elsewhere = haul(&scene, &["resume", &id]);
     let broken =
         finish(elsewhere.current_dir("/").env("AWS_CA_BUNDLE", scene.world.path("other.pem")));
@@ -64,7 +65,8 @@ fn the_recorded_ca_bundle_is_used_and_no_other() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// Where none was recorded, `AWS_CA_BUNDLE` and the profile of today counted.
+/// If no bundle was recorded, the later run once used `AWS_CA_BUNDLE` and the profile of its own
+/// environment.
 #[test]
 fn without_a_recorded_ca_bundle_only_a_flag_counts() {
     let (scene, id) = begun(&[]);

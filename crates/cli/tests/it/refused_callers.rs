@@ -1,5 +1,5 @@
-//! Credentials that Create accepted and that are refused later: the upload pauses, and nothing that
-//! arrived is lost.
+//! Credentials that Create accepted and that the store refuses later: the upload pauses, and the
+//! parts that arrived are kept.
 
 use haul_testkit::TestStore;
 use haul_testkit::chaos::{Fault, Kind, Rule};
@@ -9,14 +9,16 @@ use crate::world::{
     PART, World, assert_no_upload_left, copy, event, finish, make_bucket, python, succeed,
 };
 
-/// One part after the other, so that it is known which have arrived.
+/// Returns an upload command that sends one part after the other, so that the test knows which
+/// parts have arrived.
 fn command(scene: &Scene) -> std::process::Command {
     let mut command = copy(&scene.world, &scene.store, &scene.sample.path, &scene.url());
     command.args(["--part-size", "5MiB", "--concurrency", "1", "--json"]);
     command
 }
 
-/// The fourth part, then Complete, is refused in these words; each time the same command resumes.
+/// Refuses the fourth part, and later Complete, with this status and code; the same command resumes
+/// the upload each time.
 fn refused_once(scene: &Scene, status: u16, code: &str) {
     let refused = Fault::error(status, code);
     scene.proxy.add(Rule::on(Kind::UploadPart, refused.clone()).after(3));
@@ -42,8 +44,8 @@ fn refused_once(scene: &Scene, status: u16, code: &str) {
     scene.assert_arrived();
 }
 
-/// MinIO answers an ended session with InvalidAccessKeyId, others in other words. One such answer
-/// to one part aborted the upload, and removed everything that had been sent.
+/// One such answer to one part once aborted the upload and removed all parts that had been sent.
+/// MinIO answers an expired session with InvalidAccessKeyId, and other stores use other codes.
 #[test]
 fn haul_serve_and_a_caller_refused_in_the_middle() {
     for (status, code) in [
@@ -64,7 +66,7 @@ fn ceph_rgw_and_a_caller_refused_in_the_middle() {
     }
 }
 
-/// Its user decides: what was kept is removed by `haul abort`, and by nothing else.
+/// The user decides: only `haul abort` removes the parts that were kept.
 #[test]
 fn a_refused_upload_is_removed_by_haul_abort() {
     let scene = Scene::at_haul_serve();
@@ -76,7 +78,7 @@ fn a_refused_upload_is_removed_by_haul_abort() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// Create itself is refused: nothing was begun, and nothing is to be resumed.
+/// Create itself is refused: no upload was begun, so there is none to resume.
 #[test]
 fn a_caller_who_may_not_create_fails_with_1() {
     let scene = Scene::at_haul_serve();
@@ -89,8 +91,8 @@ fn a_caller_who_may_not_create_fails_with_1() {
     assert_eq!(scene.proxy.count(Kind::UploadPart), 0);
 }
 
-/// Without a journal what was sent is removed; where that is refused too, exit code 5 names what is
-/// left.
+/// Without a journal the command removes the parts that it sent; if the store refuses the removal
+/// too, the command ends with exit code 5 and names the parts that are left.
 #[test]
 fn without_a_journal_a_refused_abort_is_reported() {
     for (abort_too, code) in [(false, 1), (true, 5)] {

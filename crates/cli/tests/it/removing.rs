@@ -13,7 +13,7 @@ struct Removing {
 }
 
 impl Removing {
-    /// A bucket with these objects.
+    /// Creates a bucket with these objects.
     fn with(keys: &[&str]) -> Self {
         let world = World::new();
         let server = world.serve();
@@ -39,8 +39,8 @@ impl Removing {
     }
 }
 
-/// `haul rm s3://demo/w/` printed "removed" and ended with 0 while all seven objects below `w/`
-/// stayed.
+/// `haul rm s3://demo/w/` once printed "removed" and ended with 0 while all seven objects below
+/// `w/` stayed.
 #[test]
 fn a_folder_is_not_reported_as_removed() {
     let removing = Removing::with(&["w/1", "w/2", "w/deep/3", "x"]);
@@ -77,7 +77,7 @@ fn a_missing_key_ends_with_1() {
 #[test]
 fn an_object_that_is_called_like_a_folder_is_removed_alone() {
     let removing = Removing::with(&["w/1"]);
-    // Consoles make such objects to show a folder that is empty.
+    // Consoles create such objects to show an empty folder.
     let marker = removing.url("w/");
     let put = "s3.put_object(Bucket=args[0], Key='w/', Body=b'')\nanswer(0)\n";
     crate::world::python(removing.server.store(), put, &[&removing.bucket]);
@@ -96,7 +96,8 @@ fn a_missing_bucket_is_reported_as_missing() {
     assert!(finished.stderr.contains("NoSuchBucket"), "{}", finished.stderr);
 }
 
-/// Keys that may delete and not read get 403 for every HEAD, whether the object is there or not.
+/// Credentials that may delete but not read get 403 for every HEAD, whether or not the object
+/// exists.
 #[test]
 fn without_the_right_to_look_it_is_removed_unchecked() {
     let answer = |request: &Request| match request.method.as_str() {

@@ -75,7 +75,7 @@ fn parts_sent(scene: &Scene) -> usize {
     scene.proxy.count(Kind::UploadPart)
 }
 
-/// Asserts that the object equals the current file.
+/// Asserts that the object equals the current content of the file.
 fn assert_arrived(scene: &Scene) {
     let expected = haul_testkit::files::sha256(&scene.sample.path).unwrap();
     assert_eq!(read_back(&scene.store, &scene.bucket, KEY).sha256, expected);
@@ -83,14 +83,16 @@ fn assert_arrived(scene: &Scene) {
     assert_eq!(listed(scene), Vec::<Value>::new(), "the journal is gone");
 }
 
-/// P2: only the missing parts are sent, and the report names what was present.
+/// P2: the second run sends only the missing parts, and the report names the parts that were
+/// present.
 #[test]
 fn the_same_command_again_sends_only_the_rest() {
     for signal in [Signal::INT, Signal::KILL] {
         let stopped = stopped_by(signal);
         let listed = listed(&stopped);
         assert_eq!(listed.len(), 1);
-        // A part whose record the kill prevented is not in the journal; ListParts knows it.
+        // If the kill prevented the record of a part, the journal lacks the part, and ListParts has
+        // it.
         assert!(listed[0]["arrived_bytes"].as_u64().unwrap() >= PART, "{listed:?}");
         let before = parts_sent(&stopped);
         let finished = succeed(&mut command(&stopped));
@@ -107,13 +109,14 @@ fn the_same_command_again_sends_only_the_rest() {
 fn haul_resume_continues_without_the_command() {
     let stopped = stopped_by(Signal::KILL);
     let id = listed(&stopped)[0]["id"].as_str().unwrap().to_owned();
-    // Another folder, other defaults: everything that binds the upload comes from the journal.
+    // In another folder and with other defaults, every option that the upload must keep comes from
+    // the journal.
     let resumed = haul(&stopped, &["resume", &id[..6]]);
     event(&resumed, "resumed");
     assert_arrived(&stopped);
 }
 
-/// Each of these paths once began a second upload beside the first one.
+/// Each of these paths to the same file once began a second upload beside the first one.
 #[test]
 fn the_same_file_by_another_path_is_the_same_upload() {
     let stopped = stopped_by(Signal::KILL);
@@ -142,7 +145,7 @@ fn haul_abort_removes_it_at_the_store_and_forgets_it() {
     assert_eq!(again.code(), Some(2), "{}", again.stderr);
 }
 
-/// P4: of a file that changed in one place, only the part with that place is sent again.
+/// P4: if a file changed in one place, only the part that contains this place is sent again.
 #[test]
 fn a_changed_source_is_compared_and_only_differences_are_sent() {
     let stopped = stopped_by(Signal::KILL);
@@ -174,7 +177,7 @@ fn an_upload_that_is_gone_restarts_with_a_report() {
     assert_arrived(&stopped);
 }
 
-/// A journal that was damaged costs parts, never the object.
+/// A damaged journal may cost parts, but never the object.
 #[test]
 fn a_damaged_journal_never_makes_a_wrong_object() {
     for place in [3, 7, 20, 300, 700] {

@@ -55,7 +55,8 @@ impl Files {
     }
 }
 
-/// `haul resume --all` took the pause after an outage for Ctrl-C and stopped at the first upload.
+/// `haul resume --all` once mistook a pause after an outage for Ctrl-C, and stopped at the first
+/// upload.
 #[test]
 fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     let files = Files::new();
@@ -85,8 +86,8 @@ fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     assert_eq!(read_back(files.server.store(), &files.bucket, "healthy").sha256, expected);
 }
 
-/// The store fails at the same moment, so the upload pauses with a cause; Ctrl-C still ends all of
-/// them.
+/// The store fails at the same moment, so that the upload pauses with a cause of its own; Ctrl-C
+/// still ends all uploads.
 #[test]
 fn ctrl_c_ends_all_of_them() {
     let files = Files::new();
@@ -118,7 +119,7 @@ fn ctrl_c_ends_all_of_them() {
     assert_eq!(files.unfinished(), ["first", "second"]);
 }
 
-/// It printed nothing at all and ended with 0.
+/// If another process held the uploads, the command once printed nothing at all and ended with 0.
 #[test]
 fn uploads_held_by_another_process_are_reported() {
     let files = Files::new();

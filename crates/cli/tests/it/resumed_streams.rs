@@ -1,5 +1,5 @@
-//! `haul cp … --resume` of a stream whose producer gives the same bytes again: after `kill -9`
-//! nothing but the missing parts crosses the network.
+//! `haul cp … --resume` of a stream whose producer repeats the same bytes: after `kill -9`, only
+//! the missing parts cross the network.
 
 use std::process::Command;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Scene {
         format!("s3://{}/folder.tar", self.bucket)
     }
 
-    /// `tar` of a folder, with the same bytes each time.
+    /// Returns a command that uploads `tar` of a folder, which prints the same bytes each time.
     fn command(&self) -> Command {
         let mut command = self.world.haul(&self.store);
         command.args(["cp", "--from-command", &self.url(), "--resume", "--json"]);
@@ -87,7 +87,8 @@ impl Scene {
     }
 }
 
-/// Bytes on the wire are counted: those of the parts that the store did not have, and no more.
+/// Counts the bytes on the wire: they must be those of the parts that the store lacked, and no
+/// more.
 fn only_missing_parts_cross_the_network(store: Option<&str>) {
     let scene = Scene::new(store);
     scene.kill_after_three_parts();

@@ -1,4 +1,4 @@
-//! `haul run`: many commands over one engine.
+//! `haul run`: many commands that share one engine.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -28,7 +28,7 @@ impl Runs {
         format!("s3://{}/{key}", self.bucket)
     }
 
-    /// Runs these lines, in which BUCKET is the address of the bucket.
+    /// Runs these lines, with BUCKET replaced by the address of the bucket.
     fn run(&self, lines: &str, flags: &[&str]) -> Finished {
         let lines = lines.replace("BUCKET", &format!("s3://{}", self.bucket));
         std::fs::write(self.world.path("lines"), lines).unwrap();
@@ -48,7 +48,7 @@ fn lines_are_commands_with_quotes_and_comments() {
         assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
         assert_eq!(finished.stdout.lines().last(), Some("3 lines done"), "{}", finished.stdout);
         assert_keys(&runs.store, &runs.bucket, &["a key", "c", "dir/b"]);
-        // In their order, one after the other.
+        // With `--jobs 1` the lines run in order, one after the other.
         let finished =
             runs.run("cp BUCKET/c back\nrm BUCKET/c\ncp back BUCKET/d\n", &["--jobs", "1"]);
         assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
@@ -102,7 +102,8 @@ fn events_carry_the_number_of_their_line() {
     assert_eq!((&summary["lines"], &summary["failed_lines"]), (&3.into(), &serde_json::json!([3])));
 }
 
-/// Each line with an engine of its own would have 40 connections, and 8 requests at once.
+/// All lines share one engine; with an engine for each line there would be 40 connections, and 8
+/// requests at once.
 #[test]
 fn all_lines_share_connections_and_the_limit_of_requests() {
     let world = World::new();
@@ -142,7 +143,8 @@ fn folders_move_as_lines_too() {
     assert!(!runs.world.path("a").exists(), "a moved file is gone");
 }
 
-/// One endpoint inside the command for all lines: with one each, they would take turns.
+/// All lines share one endpoint inside the command; with one endpoint for each line, the lines
+/// would wait for each other.
 #[test]
 fn lines_share_the_store_of_this_machine() {
     let world = World::new();
@@ -156,7 +158,7 @@ fn lines_share_the_store_of_this_machine() {
     assert!(count.stdout.contains("20 objects"), "{}", count.stdout);
 }
 
-/// A pipe gives its lines when it has them; a Ctrl-C begins no further one.
+/// Lines from a pipe start when they arrive; after a Ctrl-C no further line starts.
 #[test]
 fn lines_of_a_pipe_run_as_they_come_until_a_signal() {
     use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! One upload through a proxy, with faults before, during and after it.
+//! An upload through a proxy, with faults before, during and after it.
 
 use std::process::Command;
 
@@ -13,17 +13,17 @@ use crate::world::{
     python, read_back, succeed,
 };
 
-/// The minimum part size of AWS: many parts, few bytes.
+/// The minimum part size of AWS, which gives many parts with few bytes.
 pub(crate) const PART_BYTES: u64 = 5 * MIB;
 pub(crate) const PARTS: u32 = 6;
 pub(crate) const IN_FLIGHT: u32 = 3;
 
 const FILE_BYTES: u64 = (PARTS as u64 - 1) * PART_BYTES + 12_345;
 
-/// The name of every scene's file, and its key.
+/// The name of the file in every scene, and the key of its object.
 pub(crate) const KEY: &str = "file";
 
-/// An upload of one file to a bucket of its own. Other clients are played by boto3.
+/// A scene: one file, its upload to a bucket of its own, and boto3 in the role of other clients.
 pub(crate) struct Scene {
     pub(crate) world: World,
     /// The store without the proxy.

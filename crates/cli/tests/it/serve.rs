@@ -55,7 +55,7 @@ fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
     assert!(!may_write("READER", "s3://photos/2026/b"), "a read-only key wrote");
     assert!(!may_write("WRITER", "s3://photos/2026/b"), "an unknown key wrote");
 
-    // Replaces the old keys; the new one is valid only below its prefix.
+    // The new file replaces the old keys; each of its keys is valid only below its prefix.
     fs::write(
         &file,
         keys(&[("WRITER", "read-write", "photos/2026/"), ("OTHER", "read-write", "x-y-z")]),
@@ -81,7 +81,7 @@ fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
     assert!(!server.said().contains("secret-of-WRITER"));
 }
 
-/// Under `nohup` SIGHUP was ignored, and a revoked key stayed valid.
+/// Under `nohup`, SIGHUP was once ignored, and a revoked key stayed valid.
 #[test]
 fn sighup_reads_the_keys_again_under_nohup_too() {
     let world = World::new();
@@ -105,7 +105,8 @@ fn sighup_reads_the_keys_again_under_nohup_too() {
     assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
 }
 
-/// The owner's own key was counted among the replaced ones, and kept its rights.
+/// When the keys file named the owner's own key, that key was once counted among the replaced ones
+/// and kept its rights.
 #[test]
 fn a_keys_file_with_the_owners_key_is_refused() {
     let world = World::new();
@@ -169,7 +170,7 @@ except botocore.exceptions.ClientError as error:
 answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.items()})
 "#;
     let ids = python(server.store(), script, &[&bucket]);
-    // A line is written before its answer leaves.
+    // The server writes a log line before it sends the answer.
     let said = server.said();
     let lines: Vec<Value> =
         said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -188,7 +189,7 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
         );
         assert_eq!(fields["path"], json!(format!("/{bucket}/{path}")));
     }
-    // Bytes above ASCII pass hyper, and a terminal obeys some of them.
+    // hyper accepts bytes above ASCII, and terminals interpret some of them as commands.
     let address = server.store().endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
     stream
@@ -234,7 +235,7 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     let data = world.path("small");
     let server = HaulServe::start_on_small_disk(haul_binary(), &data, 64 * MIB).unwrap();
     let bucket = make_bucket(&world, server.store());
-    // The disk is mounted for the server alone; through its root others can look at it.
+    // The disk is mounted only for the server; other processes see it through the server's root.
     let disk = format!("/proc/{}/root{}", server.id(), data.display());
     let told = python(server.store(), include_str!("py/full_disk.py"), &[&bucket, &disk]);
     assert_eq!(
@@ -246,10 +247,10 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     for name in ["listed_are_taken", "before_is_intact", "after_is_intact"] {
         assert_eq!(told[name], true, "{name}: {told}");
     }
-    // What the refused part had taken is free again, but for a page or two of metadata.
+    // The space of the refused part is free again, except for a page or two of metadata.
     assert!(told["lost_bytes"].as_i64().unwrap() < 1 << 20, "{told}");
     assert_eq!(told["again"], 507, "{told}");
-    // The operator must act, and did not ask for a log.
+    // The operator must act, so the server prints the message even without a log.
     let said = server.said();
     assert!(said.contains("the disk of the store is full"), "{said}");
     assert!(!said.contains("answered"), "{said}");
@@ -289,13 +290,13 @@ answer({"read": read["Body"].read().decode(), "health": ask("/health"), "metrics
     );
 }
 
-/// A server that holds parts as a whole would need 768 MiB of memory for three parts at once.
+/// A server that held whole parts in memory would need 768 MiB for three parts at once.
 #[test]
 fn memory_stays_small_whatever_the_size_of_parts() {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
-    // A sparse file: it takes no disk space, and the server cannot tell.
+    // The file is sparse: it takes no disk space, and the server cannot detect that.
     fs::File::create(world.path("file")).unwrap().set_len(768 * MIB).unwrap();
     for (part_size, concurrency) in [("256MiB", "3"), ("8MiB", "16")] {
         let to = format!("s3://{bucket}/{part_size}");

@@ -1,5 +1,5 @@
-//! What `haul serve` takes of its machine, and who can see what it keeps: open files, memory, modes
-//! of files, the secret.
+//! Resources that `haul serve` uses, and access to what it keeps: open files, memory, file modes,
+//! the secret.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ fn the_soft_limit_of_open_files_is_raised() {
     assert!(!server.said().contains("fewer connections"), "{}", server.said());
 }
 
-/// At the limit a server cannot even accept a connection to refuse it.
+/// At the limit of open files, a server cannot even accept a connection in order to refuse it.
 #[test]
 fn connections_stay_below_the_limit_of_open_files() {
     let world = World::new();
@@ -55,7 +55,8 @@ with concurrent.futures.ThreadPoolExecutor(40) as threads:
     assert_eq!(python(server.store(), script, &[&bucket]), json!(vec![200; 80]));
 }
 
-/// What was refused for want of a file number once stopped all writes until the next start.
+/// A write that was refused because no file descriptor was free once stopped all writes until the
+/// next start.
 #[test]
 fn without_a_free_file_the_answer_is_503_and_writes_go_on() {
     let world = World::new();
@@ -82,8 +83,8 @@ fn without_a_free_file_the_answer_is_503_and_writes_go_on() {
     puts.say("end").unwrap();
 }
 
-/// 200 uploads signed with the hash of their payload, while 300 clients ask for an object and do
-/// not read it.
+/// The load is 200 uploads signed with the hash of their payload, while 300 clients request an
+/// object and do not read the answer.
 #[test]
 fn memory_stays_small_beside_readers_that_do_not_read() {
     let world = World::new();
@@ -126,7 +127,7 @@ fn memory_stays_small_beside_readers_that_do_not_read() {
         puts.into_iter().map(|put| put.join().unwrap()).collect()
     });
     assert_eq!(answers, vec!["HTTP/1.1 200"; 200]);
-    // Each reader was being served: its answer has begun.
+    // The server is serving each reader: its answer has begun.
     for reader in &mut readers {
         let mut answer = [0; 12];
         reader.read_exact(&mut answer).unwrap();
@@ -134,12 +135,12 @@ fn memory_stays_small_beside_readers_that_do_not_read() {
     }
     let peak_mib = usage_of(server.id()).unwrap().peak_memory_bytes / MIB;
     println!("peak memory: {peak_mib} MiB");
-    // The figure of docs/s3-compatibility.md. Live are about 130 MiB; the rest is what the
-    // allocator does not give back.
+    // The limit is the figure in docs/s3-compatibility.md. About 130 MiB are live; the rest is
+    // memory that the allocator does not return.
     assert!(peak_mib < 320, "{peak_mib} MiB");
 }
 
-/// Everything below a folder, the folder itself not included.
+/// Returns everything below a folder, without the folder itself.
 fn everything_in(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -152,7 +153,8 @@ fn everything_in(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// In a folder that was there and open to all, the metadata and the lock could be read by all.
+/// In an existing folder that was open to everyone, the metadata and the lock were once readable by
+/// everyone.
 #[test]
 fn files_are_private_in_a_folder_that_is_not() {
     let world = World::new();
@@ -163,7 +165,7 @@ fn files_are_private_in_a_folder_that_is_not() {
     let bucket = make_bucket(&world, server.store());
     world.sample("file", 2 * MIB);
     succeed(world.haul(server.store()).args(["cp", "file", &format!("s3://{bucket}/file")]));
-    // And what `local://` makes, under the umask of most people.
+    // The files of `local://` are private too, under the usual umask.
     let mut local = world.haul_without_store();
     fs::create_dir(world.path("local")).unwrap();
     succeed(local.args(["cp", "file", "local://bucket/file", "--data", "local"]));
@@ -211,7 +213,7 @@ fn secrets_that_all_can_read_draw_a_warning() {
     }
 }
 
-/// Starts `haul serve` in the folder `data`, stops it again, and returns all it printed.
+/// Starts `haul serve` in the folder `data`, stops it, and returns all its output.
 fn page(world: &World, command: &mut Command) -> String {
     let log = world.path("page");
     let file = fs::File::create(&log).unwrap();
@@ -222,16 +224,16 @@ fn page(world: &World, command: &mut Command) -> String {
         assert!(Instant::now() < end, "{}", fs::read_to_string(&log).unwrap());
         std::thread::sleep(Duration::from_millis(20));
     }
-    // The one that has written itself into the lock: what was started may only have given it a
-    // terminal.
+    // The lock file has the id of the server itself; the process that the test started may be
+    // `script`, which only provides a terminal.
     let pid = fs::read_to_string(world.path("data/lock")).unwrap();
     assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
     server.wait().unwrap();
     fs::read_to_string(&log).unwrap()
 }
 
-/// When every text came to be escaped, so were the line breaks of our own: the page of `haul serve`
-/// was one line full of `\n`, and each warning with its hint too.
+/// The page of `haul serve` was once one line full of `\n`, and so was each warning with its hint:
+/// when every text came to be escaped, our own line breaks were escaped too.
 #[test]
 fn the_page_of_serve_has_lines_that_can_be_pasted() {
     let world = World::new();
@@ -252,7 +254,7 @@ fn the_page_of_serve_has_lines_that_can_be_pasted() {
     }
 }
 
-/// Output that is no terminal ends in the journal of systemd, or in a file that others read.
+/// Output that is no terminal goes to the journal of systemd, or to a file that others may read.
 #[test]
 fn the_secret_is_shown_on_a_terminal_only() {
     let world = World::new();
@@ -270,7 +272,7 @@ fn the_secret_is_shown_on_a_terminal_only() {
         "{plain}"
     );
 
-    // `script` gives it a terminal of its own.
+    // `script` runs the server in a terminal of its own.
     let mut terminal = Command::new("script");
     let serve = format!("exec {} serve --data data --listen 127.0.0.1:0", haul_binary().display());
     terminal.current_dir(world.path("")).args(["-qefc", &serve, "/dev/null"]);

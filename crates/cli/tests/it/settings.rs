@@ -1,4 +1,4 @@
-//! Settings as people get them wrong: empty, half, with a password, with a newline.
+//! Settings with common mistakes: empty, incomplete, with a password, with a newline.
 
 use haul_testkit::files::MIB;
 use haul_testkit::network::CannedServer;
@@ -13,8 +13,8 @@ fn assert_refused(finished: &Finished, said: &[&str]) {
     }
 }
 
-/// Secrets of Kubernetes end in a newline when they are made with `echo`: `haul` panicked and ended
-/// with 101.
+/// `haul` once panicked and ended with 101 when the keys ended in a newline, as Kubernetes secrets
+/// do that were created with `echo`.
 #[test]
 fn keys_that_end_in_a_newline_upload_like_others() {
     let world = World::new();
@@ -41,7 +41,8 @@ fn a_key_id_that_no_header_takes_is_refused_in_words() {
     );
 }
 
-/// The password stood in `Host:`, in the journal, in `haul uploads --json` and in hints.
+/// A password in the endpoint once appeared in `Host:`, in the journal, in `haul uploads --json`
+/// and in hints.
 #[test]
 fn a_password_in_the_endpoint_is_refused_without_repeating_it() {
     let world = World::new();
@@ -112,7 +113,7 @@ fn a_config_file_that_cannot_be_parsed_is_named_with_its_line() {
         &finished,
         &[&format!("{} on line 3", config.display()), "hint: correct that line"],
     );
-    // Of local:// no profile is read.
+    // For local:// no profile is read.
     succeed(world.haul_without_store().args(["ls", "local://"]).env("AWS_CONFIG_FILE", &config));
 }
 
@@ -124,8 +125,8 @@ fn a_key_id_without_its_secret_is_reported_as_that() {
     assert_refused(&finished, &["has AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY"]);
 }
 
-/// Every command with keys and without a region waited three seconds for a service that only
-/// machines of AWS have.
+/// Every command with keys and without a region once waited three seconds for a metadata service
+/// that only machines of AWS have.
 #[test]
 fn keys_without_a_region_ask_no_metadata_service() {
     let world = World::new();
@@ -136,7 +137,7 @@ fn keys_without_a_region_ask_no_metadata_service() {
     let mut list = world.haul_without_store();
     list.envs([("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK")]);
     list.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url());
-    // As AWS is reached: without an endpoint. Its name is the proxy's to find.
+    // Without an endpoint, as for AWS; the proxy has to resolve the name.
     list.env("HTTPS_PROXY", proxy.url());
     let finished = finish(list.arg("ls"));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
