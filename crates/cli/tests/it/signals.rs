@@ -9,9 +9,9 @@ use haul_testkit::process::{Running, Signal};
 use crate::scene::{PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, events, haul_binary, succeed};
 
-/// `timeout 1.5 haul cp …` signals its child and then its whole group. The second signal,
-/// milliseconds later, was taken for a person's second Ctrl-C: what was in flight got no time to
-/// arrive, and "again" was reported.
+/// `timeout 1.5 haul cp …` signals its child and then its whole group. The second signal, which
+/// follows within milliseconds, was once taken for a user's second Ctrl-C: the parts in flight got
+/// no time to arrive, and the command reported "again".
 #[test]
 fn two_signals_at_once_are_one_request_to_pause() {
     let scene = Scene::at_haul_serve();
@@ -33,7 +33,8 @@ fn two_signals_at_once_are_one_request_to_pause() {
     );
 }
 
-/// What a terminal sends when it is closed, and a service manager when it stops a service.
+/// SIGHUP comes from a terminal that is closed, SIGTERM from a service manager that stops a
+/// service, and SIGINT from Ctrl-C.
 #[test]
 fn each_signal_that_ends_a_program_pauses_an_upload() {
     for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
@@ -48,7 +49,7 @@ fn each_signal_that_ends_a_program_pauses_an_upload() {
     }
 }
 
-/// The real `timeout`, which signals a group.
+/// Runs the real `timeout`, which signals a process group.
 #[test]
 fn timeout_pauses_an_upload_as_one_signal_does() {
     let scene = Scene::at_haul_serve();
@@ -64,8 +65,8 @@ fn timeout_pauses_an_upload_as_one_signal_does() {
     assert!(!finished.stderr.contains("again:"), "{}", finished.stderr);
 }
 
-/// Ctrl-C while the store was still being asked for unfinished uploads printed `haul resume ID` for
-/// a journal that had no record yet: the command it offered failed.
+/// Ctrl-C while the command was still asking the store for unfinished uploads once printed `haul
+/// resume ID` for a journal without a record, and that command failed.
 #[test]
 fn ctrl_c_before_create_offers_nothing_to_resume() {
     let scene = Scene::at_haul_serve();
@@ -81,9 +82,9 @@ fn ctrl_c_before_create_offers_nothing_to_resume() {
     assert_eq!(events(&listed), Vec::<serde_json::Value>::new());
 }
 
-/// `for f in *; do haul cp "$f" …; done` went on with the next file after every Ctrl-C: a shell
-/// ends its loop only when the command died of the signal. `script` gives the shell a terminal,
-/// whose Ctrl-C is the byte 3.
+/// `for f in *; do haul cp "$f" …; done` once continued with the next file after every Ctrl-C: a
+/// shell ends its loop only if the command died of the signal. `script` gives the shell a terminal,
+/// where Ctrl-C is the byte 3.
 #[test]
 fn one_ctrl_c_ends_the_shell_loop_around_the_command() {
     let scene = Scene::at_haul_serve();

@@ -1,5 +1,5 @@
-//! `haul store check` on a folder that `haul serve` wrote: sound, damaged, littered, held by a
-//! server, or no store at all.
+//! `haul store check` on a folder that `haul serve` wrote: sound, damaged, with foreign files, held
+//! by a server, or not a store at all.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -14,7 +14,8 @@ use crate::world::{World, copy, event, events, finish, make_bucket, succeed};
 const WHOLE_BYTES: u64 = 700_001;
 const LAST_PART_BYTES: u64 = 300_003;
 
-/// A stopped store with an object in one piece and one in three parts, both named, and the bucket.
+/// Creates a stopped store with an object in one piece, `whole`, and one in three parts, `parts`,
+/// and returns the bucket.
 fn filled(world: &World) -> String {
     let server = world.serve();
     let bucket = make_bucket(world, server.store());
@@ -49,11 +50,11 @@ fn data_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The one data file of this length.
+/// Returns the only data file with content of this length.
 fn data_file(world: &World, length_bytes: u64) -> PathBuf {
     let mut files = data_files(&world.path("data/data"));
-    // Behind each 64 KiB that it holds, or the rest of them, a data file has four bytes of
-    // checksum.
+    // A data file has four bytes of checksum after each 64 KiB of content, and after a shorter
+    // rest.
     let file_bytes = length_bytes + 4 * length_bytes.div_ceil(64 << 10);
     files.retain(|file| file.metadata().unwrap().len() == file_bytes);
     assert_eq!(files.len(), 1, "{files:?}");
@@ -67,7 +68,7 @@ fn flip_a_bit(file: &Path, offset: u64) {
     file.write_all_at(&[byte[0] ^ 4], offset).unwrap();
 }
 
-/// As the command shows it: from the folder of the store on.
+/// Returns the path as the command prints it, relative to the folder of the store.
 fn shown(world: &World, file: &Path) -> String {
     file.strip_prefix(world.path("data")).unwrap().display().to_string()
 }
@@ -80,7 +81,7 @@ fn a_sound_store_is_called_sound_and_counted() {
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     let start = "sound: 2 objects, 0 open uploads with 0 parts, 4 data files; 11.0 MiB read in ";
     assert!(told.stdout.starts_with(start), "{}", told.stdout);
-    // The folder of the options, in JSON.
+    // The folder is given by the option `--data`, and the output is JSON.
     let told = check(&world, &["--data", "data", "--json"]);
     let checked = event(&told, "checked");
     assert_eq!((&checked["sound"], &checked["objects"]), (&Value::from(true), &Value::from(2)));
@@ -114,7 +115,7 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
     assert!(told.stderr.starts_with("error: 4 things are not as written in "), "{}", told.stderr);
     assert!(told.stderr.contains("\nhint: "), "{}", told.stderr);
 
-    // Nothing was repaired away: a program finds the same, each with its place.
+    // The check repaired nothing: with `--json` it finds the same problems, each with its position.
     let told = check(&world, &["data", "--json"]);
     assert_eq!(told.code(), Some(7));
     let named = |problem: &Value| problem["kind"] == "damaged-part" && problem["key"] == "parts";
@@ -150,8 +151,8 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     assert_eq!(event(&told, "checked")["removed_orphans"], 1);
     assert!(!orphan.exists());
-    // A file in the wrong folder does not belong to the store, whatever its name: it is reported by
-    // its path, and stays.
+    // A file in the wrong folder does not belong to the store, whatever its name: the check reports
+    // its path and leaves it.
     let stranger = orphan.with_file_name("0000000000fffffe");
     fs::write(&stranger, "a foreign file").unwrap();
     let told = check(&world, &["data", "--repair"]);
@@ -174,7 +175,7 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
     );
 }
 
-/// Damaged pages of the metadata are never used: either the check reports the damage, or nothing
+/// Damaged pages of the metadata are never used: either the check reports the damage, or no command
 /// reads the damaged byte.
 #[test]
 fn damaged_metadata_is_found_and_no_crash() {
@@ -182,7 +183,7 @@ fn damaged_metadata_is_found_and_no_crash() {
     filled(&world);
     let metadata = world.path("data/meta.redb");
     let sound = fs::read(&metadata).unwrap();
-    // Where there is something: runs of zeroes are free space.
+    // Damages only bytes in use: runs of zeroes are free space.
     let used: Vec<usize> = (0..sound.len()).filter(|at| sound[*at] != 0).collect();
     let mut found = 0;
     for at in used.iter().step_by(used.len().div_ceil(64)) {
@@ -205,9 +206,9 @@ fn damaged_metadata_is_found_and_no_crash() {
     assert!(found > 0, "no damage was found");
 }
 
-/// `rm DIR/meta.redb; haul ls --data DIR local://` created new metadata and removed all data files
-/// as orphans, with exit code 0 and without a message. A dangling link in place of the metadata had
-/// the same effect.
+/// `rm DIR/meta.redb; haul ls --data DIR local://` once created new metadata and removed all data
+/// files as orphans, with exit code 0 and without a message. A dangling link in place of the
+/// metadata had the same effect.
 #[test]
 fn a_folder_without_its_metadata_is_refused_by_every_command() {
     let world = World::new();
@@ -286,7 +287,7 @@ fn what_is_no_store_is_not_made_one() {
     let told = check(&world, &["empty", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(told.code(), Some(2), "{}", told.stderr);
     assert!(told.stderr.contains("--endpoint chooses a store"), "{}", told.stderr);
-    // The default folder, which does not exist yet.
+    // The command uses the default folder, which does not exist yet.
     assert_eq!(check(&world, &[]).code(), Some(2));
     assert!(!world.path("absent").exists() && !world.path(".local").exists());
     assert_eq!(fs::read_dir(world.path("empty")).unwrap().count(), 0);

@@ -1,4 +1,4 @@
-//! The main job: a real file into every store, most of them by other authors, read back with boto3.
+//! Uploads of a real file into every store, most of them by other authors, read back with boto3.
 
 use haul_testkit::TestStore;
 use haul_testkit::files::{MIB, sha256};
@@ -46,7 +46,7 @@ fn put_and_read_back(world: &World, store: &TestStore, proof: Proof) {
     };
     assert_eq!(uploaded["proof"], proven);
 
-    // And back by our own command.
+    // Our own command downloads the object too.
     let object = format!("{url}video.mov");
     succeed(world.haul(store).args(["cp", &object, "back.mov"]));
     assert_eq!(sha256(&world.path("back.mov")).unwrap(), sample.sha256);
@@ -83,8 +83,8 @@ fn garage_takes_300_mib() {
     put_and_read_back(&World::new(), &TestStore::shared("GARAGE"), Proof::Checksum);
 }
 
-/// Below the threshold there is one request, and its ETag is the MD5 of the file; empty files exist
-/// too.
+/// Uploads files below the threshold, including an empty one: each takes a single request, and its
+/// ETag is the MD5 of the file.
 fn put_small_files(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
     for length_bytes in [0, 1, 70_000, 5 * MIB + 1] {

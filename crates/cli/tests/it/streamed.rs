@@ -1,5 +1,5 @@
-//! Parts that are hashed while they are sent, with their checksum in a trailer: where that is done,
-//! what proves them, and what happens where it fails.
+//! Parts that are hashed while they are sent, with their checksum in a trailer: which parts are
+//! sent this way, how they are proven, and what happens if a trailer fails.
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use haul_testkit::files::MIB;
 use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
 use crate::world::{assert_no_upload_left, events, read_back, succeed};
 
-/// In `SignedHeaders` of a request that announces a trailer, and of no other.
+/// Entry in `SignedHeaders` of every request that announces a trailer, and of no other.
 const SIGNED_TRAILER: &str = "x-amz-trailer";
 
-/// The upload, which must succeed; the events of its parts.
+/// Runs the upload, which must succeed, and returns the events of its parts.
 fn parts_sent(scene: &Scene) -> Vec<serde_json::Value> {
     let finished = succeed(&mut scene.command());
     assert_eq!(read_back(&scene.real, &scene.bucket, KEY).sha256, scene.sample.sha256);
@@ -64,7 +64,7 @@ fn a_damaged_streamed_part_is_refused_and_streamed_again() {
     assert!(of_two.iter().all(is_streamed), "damage on the way says nothing about trailers");
 }
 
-/// Ceph RGW 16.2 answers 400 to a trailer. It must not come to that.
+/// Ceph RGW 16.2 answers 400 to a trailer, so the client must not send one.
 #[test]
 fn ceph_rgw_is_never_sent_a_trailer() {
     let scene = Scene::at("RGW");
@@ -93,8 +93,8 @@ fn a_store_that_refuses_trailers_is_sent_headers_instead() {
     }
 }
 
-/// A trailer that is not echoed proves nothing, and an ETag that is no MD5 neither: the part was
-/// reported unproven.
+/// A streamed part was once reported unproven when the store did not echo its trailer and its ETag
+/// was no MD5, because neither of them proves the part.
 #[test]
 fn a_streamed_part_without_an_echo_is_sent_again_with_a_header() {
     let scene = Scene::at_haul_serve();
@@ -111,8 +111,8 @@ fn a_streamed_part_without_an_echo_is_sent_again_with_a_header() {
     );
 }
 
-/// P4: the store would verify such a part, because the checksum is made of what was sent. It must
-/// not get one.
+/// P4: the store would accept a part of mixed content, because the checksum is computed from the
+/// bytes sent. Such a part must not be completed.
 #[test]
 fn a_source_that_changes_while_it_is_streamed_completes_no_part() {
     let scene = Scene::at_haul_serve();
@@ -140,7 +140,7 @@ fn a_source_that_changes_while_it_is_streamed_completes_no_part() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// 32 MiB that are written to while the third slice is read.
+/// A source of 32 MiB that changes while its third slice is read.
 struct Changing {
     reads: AtomicUsize,
 }
@@ -171,12 +171,14 @@ fn credentials(store: &TestStore) -> StaticCredentials {
     }
 }
 
-/// Held parts filled the budget of 128 MiB, whatever the store could verify.
+/// Parts held in memory once filled the budget of 128 MiB, even if the store could verify
+/// checksums.
 #[test]
 fn memory_stays_small_while_parts_are_streamed() {
     let scene = Scene::of_file(64 * PART_BYTES);
     let url = scene.url();
-    // At defaults, and past the proxy: nothing but the network slows it down.
+    // The upload runs with default options and without the proxy, so that only the network slows it
+    // down.
     let finished = succeed(scene.world.haul(&scene.real).args(["cp", KEY, &url, "--quiet"]));
     let peak_mib = finished.usage.peak_memory_bytes / MIB;
     assert!(peak_mib <= 64, "{peak_mib} MiB");

@@ -8,7 +8,8 @@ use haul_testkit::TestStore;
 
 use crate::world::{World, finish, make_bucket, succeed};
 
-/// A row: a command, and the files or keys that it creates, or the exit code of its refusal.
+/// A row of the table: a command, and the files or keys that it creates, or the exit code of its
+/// refusal.
 #[derive(Debug)]
 struct Row {
     command: String,

@@ -1,4 +1,4 @@
-//! Trees compared with those of the AWS command line, rclone and s5cmd: the same keys and bytes,
+//! Compares trees with those of the AWS command line, rclone and s5cmd: the same keys and bytes,
 //! and each tool finds nothing to do after another.
 
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ fn the_same_tree_by_all(store: &TestStore, world: &World) {
     peers.rclone(&["copy", "tree", &format!("it:{rclone}")]);
     peers.s5cmd(&["cp", "tree/", &format!("{}/", to(&s5cmd))]);
     let expected = hashes(store, &ours);
-    // Every file, and those below the link a second time.
+    // Every file counts, and those below the link count a second time.
     assert_eq!(expected.len(), 17, "{expected:#?}");
     assert_eq!(hashes(store, &aws), expected, "aws");
     assert_eq!(hashes(store, &rclone), expected, "rclone");
@@ -123,7 +123,7 @@ fn the_same_tree_by_all(store: &TestStore, world: &World) {
     let dry = peers.rclone(&["sync", "--dry-run", "tree", &format!("it:{ours}")]);
     assert!(!dry.contains("Skipped") || dry.contains("There was nothing to transfer"), "{dry}");
 
-    // Downloads: each finds nothing to fetch after the other.
+    // Each tool finds nothing to download after the other.
     for (name, bucket) in [("ours", &ours), ("aws", &aws)] {
         let back = format!("back-{name}");
         assert_eq!(peers.haul(&["cp", "-r", &to(bucket), &back]).0, 17);
@@ -142,7 +142,7 @@ fn the_same_tree_by_all(store: &TestStore, world: &World) {
     let dry = peers.rclone(&["sync", "--dry-run", &format!("it:{ours}"), "back-ours"]);
     assert!(!dry.contains("Skipped copy"), "{dry}");
 
-    // From bucket to bucket; a second run has nothing to do.
+    // Copies from bucket to bucket; a second run has nothing to do.
     let copy = bucket();
     assert_eq!(peers.haul(&["cp", "-r", &to(&ours), &to(&copy)]).0, 17);
     assert_eq!(hashes(store, &copy), expected);
@@ -163,7 +163,8 @@ fn ceph_rgw_has_the_same_tree_from_all_clients() {
     the_same_tree_by_all(&TestStore::shared("RGW"), &World::new());
 }
 
-/// rclone took each upload of ours for a file written at the time of the upload, and sent it again.
+/// rclone once took the upload time of each object of ours for the time of its file, and sent the
+/// file again.
 #[test]
 fn a_single_upload_keeps_the_time_of_its_file_for_rclone() {
     let world = World::new();

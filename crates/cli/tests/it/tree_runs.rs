@@ -1,4 +1,4 @@
-//! Trees by the real command: killed and run again, with files that fail, with filters and lists.
+//! Trees with the real command: killed and run again, with files that fail, with filters and lists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ fn keys(world: &World, store: &TestStore, bucket: &str) -> BTreeSet<String> {
     listed.stdout.lines().filter_map(key).collect()
 }
 
-/// Compares a folder with what comes back of a bucket.
+/// Downloads a bucket and asserts that the result equals the folder.
 fn assert_comes_back(world: &World, store: &TestStore, bucket: &str, folder: &Path) {
     let back = world.path("back");
     let to = back.to_str().unwrap();
@@ -38,11 +38,11 @@ fn assert_comes_back(world: &World, store: &TestStore, bucket: &str, folder: &Pa
     assert_eq!(String::from_utf8_lossy(&different.stdout), "");
 }
 
-/// What was done before a kill is neither sent nor asked for by the next run.
+/// The next run neither sends nor checks files that were complete before a kill.
 #[test]
 fn a_killed_tree_is_continued_by_the_same_command() {
     const FILES: u64 = 300;
-    /// More than are on their way at once.
+    /// An upper limit of the requests that are in flight at the same time.
     const IN_FLIGHT: u64 = 2 * 8;
     let world = World::new();
     let server = world.serve();
@@ -82,7 +82,7 @@ fn a_killed_tree_is_continued_by_the_same_command() {
     let more = u64::try_from(proxy.count(Kind::PutObject) - puts).unwrap();
     assert!(more <= FILES - done, "{more} sent, {done} were done");
     let looks = u64::try_from(proxy.count(Kind::HeadObject) - heads).unwrap();
-    // The one more is the look at the object that was made of parts.
+    // The additional HeadObject checks the object that was uploaded in parts.
     assert!(looks <= 3 * IN_FLIGHT + 3, "{looks} looks");
     assert_comes_back(&world, server.store(), &bucket, &folder);
     let transfers = succeed(world.haul(&store).args(["transfers", "--json"]));
@@ -165,7 +165,7 @@ fn filters_are_read_in_the_order_of_the_command_line() {
     assert_eq!(made(&["--newer-than", "1h", "--max-size", "1"]), ["a.txt"]);
     assert_eq!(made(&["--dryrun"]), Vec::<String>::new());
 
-    // A key with a star is a pattern unless it is taken as it is.
+    // A key with a star is a pattern unless `--raw` is given.
     let bucket = make_bucket(&world, server.store());
     succeed(world.haul(server.store()).args(["cp", "-r", "tree", &format!("s3://{bucket}")]));
     let from = format!("s3://{bucket}/f*");

@@ -1,4 +1,4 @@
-//! No object of two versions of a file, where a writer hides what it did while the upload runs.
+//! No object mixes two versions of a file, even if a writer hides its changes during the upload.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -28,9 +28,9 @@ fn at_both(test: fn(&Scene)) {
     test(&Scene::at("RGW"));
 }
 
-/// Uploads the file while `write` changes it, which happens when all parts but the last have
-/// arrived. The run must stop with 6, and the next one must send part 2 again and complete what the
-/// file is now.
+/// Uploads the file, and calls `write` to change it when all parts but the last have arrived. The
+/// run must stop with exit code 6; the next one must send part 2 again and complete the current
+/// version of the file.
 fn assert_noticed(scene: &Scene, file: &Path, write: impl FnOnce()) {
     let command = || {
         let mut command = copy(&scene.world, &scene.store, file, &scene.url());
@@ -52,8 +52,8 @@ fn assert_noticed(scene: &Scene, file: &Path, write: impl FnOnce()) {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// Rewritten with its length and time restored, as VeraCrypt does by default: the object was
-/// completed from two versions, "every part proven".
+/// The object was once completed from two versions, "every part proven", when the file was
+/// rewritten and its length and time were restored, as VeraCrypt does by default.
 fn a_hidden_rewrite_stops_the_run(scene: &Scene) {
     assert_noticed(scene, &scene.sample.path, || {
         let file = OpenOptions::new().write(true).open(&scene.sample.path).unwrap();
@@ -68,10 +68,10 @@ fn a_rewrite_within_a_run_with_its_time_restored_stops_it() {
     at_both(a_hidden_rewrite_stops_the_run);
 }
 
-/// A database writes through a mapping. Its page was dirty before the upload began, so a write to
-/// that page moved no time until the system wrote it back.
+/// A database writes through a memory mapping. Its page was already dirty before the upload began,
+/// so a write to the page did not change the file's time until the system wrote the page back.
 fn a_write_through_a_dirty_page_stops_the_run(scene: &Scene) {
-    // Not in memory: tmpfs never writes back.
+    // The file must not be in memory: tmpfs never writes pages back.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = folder.path().join("database");
     fs::copy(&scene.sample.path, &file).unwrap();

@@ -1,5 +1,5 @@
 //! Downloads over a real network from real stores: damaged on the way, cut short, and verified by
-//! whatever another client has left there.
+//! the hashes that another client has left at the store.
 
 use std::process::Command;
 
@@ -51,7 +51,7 @@ impl Scene {
         command
     }
 
-    /// What the shell makes of `haul cp OBJECT -`, whose words are in `$@`.
+    /// Runs a shell script that has the words of `haul cp OBJECT -` in `$@`.
     fn piped(&self, script: &str) -> Finished {
         let haul = self.command("-");
         let mut shell = Command::new("sh");
@@ -73,20 +73,20 @@ impl Scene {
         self.proxy.add(Rule::on(Kind::GetObject, Fault::FlipAnswerBit { at_byte: 4711 }).after(2));
     }
 
-    /// Part of the object, and a hash of the store that does not agree.
+    /// Asserts that the command ended because a hash of the store disagrees with the bytes.
     fn assert_not_proven(&self, finished: &Finished) {
         assert_eq!(finished.code(), Some(7), "{}", finished.stderr);
     }
 }
 
-/// A proxy that closed every connection once in the middle of the answer.
+/// A proxy closes every connection once in the middle of the answer; the download must be complete.
 #[test]
 fn ranges_that_are_all_cut_short_once_end_whole() {
     for (shared, target) in [(None, "file"), (None, "pipe"), (Some("RGW"), "file")] {
         let scene = shared.map_or_else(Scene::at_haul_serve, Scene::at_shared);
         upload(&scene.world, &scene.real, &scene.sample.path, &scene.url());
         let cut = Fault::CutAnswer { after_bytes: 3 * MIB + 1 };
-        // The last range has fewer bytes than that.
+        // The last range is shorter than this.
         scene.proxy.add(Rule::on(Kind::GetObject, cut).times(RANGES));
         let ended = match target {
             "file" => finish(&mut scene.command("back")),
@@ -132,7 +132,8 @@ fn a_named_pipe_gets_ranges_and_may_lose_its_reader() {
     assert!(std::fs::read(scene.world.path("first")).unwrap() == scene.content()[..10]);
 }
 
-/// What boto3 sends in parts with a checksum of its own choice.
+/// Downloads objects that boto3 uploaded in parts with each checksum algorithm, and asserts that
+/// the composite checksum is compared.
 fn composite_checksums_are_compared(scene: &Scene, algorithms: &[&str]) {
     for algorithm in algorithms {
         let path = scene.sample.path.to_str().unwrap();

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::world::{World, copy, event, events, finish, make_bucket, python, succeed, upload};
 
-/// Not a multiple of any part size, and longer than the largest.
+/// The length is not a multiple of any part size, and longer than the largest.
 const FILE_BYTES: u64 = 22 * MIB + 12_345;
 
 const PART_MIB: [u64; 5] = [5, 7, 8, 10, 16];
@@ -20,7 +20,7 @@ fn verify(world: &World, store: &TestStore, local: &str, address: &str) -> Finis
     finish(world.haul(store).args(["verify", local, address, "--json"]))
 }
 
-/// The `verified` events by key.
+/// Returns the `verified` events by key.
 fn verdicts(finished: &Finished) -> Vec<(String, Value)> {
     let found = events(finished).into_iter().filter(|event| event["event"] == "verified");
     found.map(|event| (event["key"].as_str().unwrap().to_owned(), event)).collect()
@@ -33,7 +33,7 @@ fn flip_a_bit(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A folder in which every key is a link to the same file.
+/// Creates a folder in which every key is a link to the same file.
 fn tree_of_links(world: &World, name: &str, keys: &[String], file: &Path) {
     for key in keys {
         let link = world.path(name).join(key);
@@ -42,7 +42,8 @@ fn tree_of_links(world: &World, name: &str, keys: &[String], file: &Path) {
     }
 }
 
-/// Every tool with every part size and every algorithm that it has; the keys below `w/`.
+/// Uploads the file with every tool, part size and algorithm; each method returns the keys below
+/// `w/`.
 struct Writers<'a> {
     world: &'a World,
     store: &'a TestStore,
@@ -138,8 +139,8 @@ impl Writers<'_> {
     }
 }
 
-/// Everything below `w/` is proven equal to the file, and different after one bit was flipped; the
-/// verdicts come with the method that was expected of each key.
+/// Asserts that everything below `w/` is proven equal to the file, and different after one bit was
+/// flipped, each key by its expected method.
 fn assert_all_proven(world: &World, store: &TestStore, bucket: &str, keys: &[String], file: &Path) {
     tree_of_links(world, "tree", keys, file);
     let url = format!("s3://{bucket}/w");
@@ -230,8 +231,8 @@ fn localstack_objects_of_boto3_and_haul_are_verified() {
     assert_all_proven(&world, &store, &bucket, &keys, &writers.file);
 }
 
-/// Without the customer's key HeadObject is a bare 400: the listing has the length and an ETag that
-/// may match and disproves nothing.
+/// Without the customer's key HeadObject is answered by a bare 400. Only the listing has a length
+/// and an ETag, and this ETag may prove a match but never a difference.
 #[test]
 fn localstack_an_object_under_a_customers_key_is_not_disproven() {
     let world = World::new();
@@ -253,8 +254,8 @@ fn localstack_an_object_under_a_customers_key_is_not_disproven() {
     assert_eq!(verify(&world, &store, "short", &url).code(), Some(7), "lengths differ");
 }
 
-/// Ceph RGW 16.2 keeps no checksums and tells no parts: the layout is guessed, so that a match is a
-/// proof and a difference is none.
+/// Ceph RGW 16.2 keeps no checksums and does not report parts, so `haul verify` guesses the layout:
+/// a match is a proof, a difference is not.
 #[test]
 fn ceph_rgw_a_guessed_layout_proves_equality_only() {
     let world = World::new();
@@ -290,7 +291,8 @@ fn one_file_ends_with_0_7_or_1_and_reports_how() {
     let bucket = make_bucket(&world, store);
     let sample = world.sample("file", FILE_BYTES);
     upload(&world, store, &sample.path, &format!("s3://{bucket}/folder/"));
-    // The name of the file completes a folder, as with haul cp; the sides may be swapped.
+    // With a folder address the name of the file is appended, as with `haul cp`; the two sides may
+    // be swapped.
     for address in ["folder/", "folder/file"] {
         let url = format!("s3://{bucket}/{address}");
         let finished = succeed(world.haul(store).args(["verify", &url, "file"]));
@@ -335,7 +337,8 @@ fn a_folder_reports_what_is_missing_on_either_side() {
     std::fs::remove_file(world.path("tree/only here")).unwrap();
     succeed(world.haul(store).args(["verify", "tree", &format!("s3://{bucket}/p/")]));
 
-    // A folder of a console is no object, and an object that has no file is a difference.
+    // A folder marker of a console does not count as an object; an object without a file is a
+    // difference.
     python(
         store,
         "s3.put_object(Bucket=args[0], Key='p/sub/')\n\
@@ -346,7 +349,7 @@ fn a_folder_reports_what_is_missing_on_either_side() {
     assert_eq!(finished.code(), Some(7));
     let summary = event(&finished, "verify-summary");
     assert_eq!((&summary["same"], &summary["missing_files"]), (&4.into(), &1.into()));
-    // What begins with the same letters is not below the prefix.
+    // A key that only begins with the same letters is not below the prefix.
     succeed(&mut copy(&world, store, world.path("tree/a"), &format!("s3://{bucket}/p2/a")));
     let finished = verify(&world, store, "tree", &format!("s3://{bucket}/p"));
     assert_eq!(event(&finished, "verify-summary")["missing_files"], 1);
@@ -372,7 +375,7 @@ fn a_receipt_proves_a_file_without_the_store() {
         finish(world.haul(store).args(["verify", "--receipt", receipt, what, "--json"]))
     };
     assert_eq!(by_receipt("receipt.json", &url).code(), Some(0));
-    // Replaced by the same bytes in other parts: another ETag, the same checksum.
+    // The object is replaced by the same bytes in other parts: another ETag, the same checksum.
     succeed(copy(&world, store, &sample.path, &url).args(["--part-size", "8MiB"]));
     let again = by_receipt("receipt.json", &url);
     assert_eq!(again.code(), Some(0), "{}", again.stderr);

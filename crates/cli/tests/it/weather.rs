@@ -130,8 +130,8 @@ fn ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5() {
     assert_no_upload_left(&rgw, &bucket);
 }
 
-/// `Retry-After` is the least wait, in both planes: of Create by the SDK, of a part on our own
-/// connections.
+/// `Retry-After` is the minimum wait on both planes: the SDK sends Create, and our own connections
+/// send parts.
 #[test]
 fn retry_after_is_waited_for() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -152,16 +152,16 @@ fn retry_after_is_waited_for() {
     }
 }
 
-/// Eight parts at once are too many for the store: from then on there are four, not eight again and
-/// again.
+/// Eight parts at once overload the store: the client then sends four at once, and does not return
+/// to eight immediately.
 #[test]
 fn throttling_lowers_the_parts_in_flight() {
     let scene = Scene::of_file(FILE_BYTES);
     let many = scene.world.sample("many", 32 * 5 * MIB);
     let busy = Fault::slow_down().kept_back(Duration::from_secs(2));
-    // Behind the slow start.
+    // The fault starts after the slow start.
     scene.proxy.add(Rule::on(Kind::UploadPart, busy).after(8).times(8));
-    // Long enough for the others to arrive meanwhile.
+    // The delay is long enough for the other parts to arrive meanwhile.
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(Duration::from_millis(300))).always());
     let url = format!("s3://{}/many", scene.bucket);
     let mut command = scene.world.haul(&scene.store);
@@ -175,15 +175,15 @@ fn throttling_lowers_the_parts_in_flight() {
         .collect();
     let (throttled, after) = parts[8..].split_at(8);
     assert!(throttled.iter().max() >= Some(&7), "there was nothing to lower: {throttled:?}");
-    // Eight successes later it tries one more.
+    // After eight successes the client tries one more part at once.
     assert!(after[..8].iter().all(|in_flight| *in_flight <= 4), "{after:?}");
     assert!(after.iter().max() >= Some(&3), "and not one by one: {after:?}");
     assert_eq!(read_back(&scene.store, &scene.bucket, "many").sha256, many.sha256);
 }
 
-/// AWS closes idle connections after about five seconds, a firewall forgets them without a word:
-/// nothing is sent on one that has been idle for that long, least of all Complete on the one of
-/// Create.
+/// AWS closes idle connections after about five seconds, and a firewall drops them silently. The
+/// client sends nothing on a connection that has been idle for that long; above all, it does not
+/// send Complete on the connection of Create.
 #[test]
 fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -203,7 +203,8 @@ fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
     }
 }
 
-/// S3 sends blanks while it completes, for minutes if need be. They are no answer and no silence.
+/// S3 sends blanks while it completes, for minutes if necessary. The client must take them neither
+/// for an answer nor for silence.
 #[test]
 fn complete_that_keeps_the_connection_alive_is_waited_for() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -212,8 +213,8 @@ fn complete_that_keeps_the_connection_alive_is_waited_for() {
     assert_eq!((struck(&scene), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 1));
 }
 
-/// Complete has a time-out of its own: what is too slow for any other answer is not too slow for
-/// this one.
+/// Complete has its own time-out: a delay that is too long for any other answer is not too long for
+/// Complete.
 #[test]
 fn complete_has_a_long_time_out_of_its_own() {
     for (complete_timeout, doubts) in [(Duration::from_secs(60), 0), (Duration::from_secs(1), 1)] {
@@ -247,7 +248,8 @@ fn complete_has_a_long_time_out_of_its_own() {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let (report, seen) = runtime.block_on(upload);
         assert_eq!(report.size_bytes, FILE_BYTES);
-        // Given up too soon, it is looked for and found; it is not sent again.
+        // If the client gives up on Complete too soon, it looks for the object and finds it; it
+        // does not send Complete again.
         assert_eq!(seen, doubts, "{complete_timeout:?}");
         assert_eq!(scene.proxy.count(Kind::CompleteMultipartUpload), 1);
         assert_eq!(read_back(&scene.store, &scene.bucket, "file").sha256, scene.sample.sha256);
