@@ -1,4 +1,4 @@
-//! `/health`, `/metrics`, and TLS: everything around the protocol.
+//! `/health`, `/metrics`, and TLS: everything that is not the S3 protocol itself.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ async fn with_a_certificate_the_endpoint_speaks_tls() {
         assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
         assert!(String::from_utf8_lossy(&answer).starts_with(expected));
     }
-    // Plain http is no handshake: the connection ends without a response.
+    // A plain HTTP request is no TLS handshake: the connection ends without a response.
     let mut plain = TcpStream::connect(server.address()).await.unwrap();
     plain.write_all(client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! Access control, and what a signature has to cover.
+//! Access control, and the parts of a request that a signature has to cover.
 
 use crate::client::{Auth, Client};
 use crate::fixture::Fixture;
@@ -82,8 +82,8 @@ async fn headers_of_s3_have_to_be_signed() {
     put.refused(403, "AccessDenied").await;
 }
 
-/// `s3s` verifies the signature in the query, so an invented one in the header must not decide
-/// which headers are covered: with it, a presigned PUT of one key once copied another.
+/// Regression: `s3s` verifies the signature in the query, but an invented one in the header decided
+/// which headers were covered. With it, a presigned PUT of one key copied another.
 #[tokio::test]
 async fn a_request_is_signed_in_one_way_only() {
     let f = Fixture::new().await;
@@ -103,7 +103,7 @@ async fn a_request_is_signed_in_one_way_only() {
             refused.element("Message").unwrap().starts_with("Only one auth mechanism allowed;")
         );
         assert_eq!(refused.element("ArgumentName").as_deref(), Some("Authorization"));
-        // By the query too, and without any other header.
+        // Also with a signature in the query, and without any other header.
         put.clone().unsigned_header("authorization", "").refused(400, "InvalidArgument").await;
         for added in
             ["X-Amz-Signature=00", "X-Amz-SignedHeaders=host", "Signature=x", "AWSAccessKeyId=x"]
@@ -119,7 +119,7 @@ async fn a_request_is_signed_in_one_way_only() {
         }
         put.body("x").expect(200).await;
     }
-    // Two headers do not count as one of them.
+    // Two headers do not count as one.
     let signed = f.client.request("GET", "/bkt");
     signed.clone().unsigned_header("authorization", invented).refused(400, "InvalidArgument").await;
     signed.expect(200).await;
@@ -237,8 +237,8 @@ async fn replaced_keys_count_from_the_next_request() {
     reader.request("GET", "/bkt").refused(403, "InvalidAccessKeyId").await;
     f.server.replace_grants(grants()).unwrap();
     reader.request("GET", "/bkt").expect(200).await;
-    // The owner's keys cannot be narrowed: a file that tries is refused as a whole, and the other
-    // keys stay.
+    // The owner's keys cannot be restricted: a file that tries is refused as a whole, and the other
+    // keys stay valid.
     let mut owners = grants();
     owners[0].credentials = f.server.credentials().clone();
     let refused = f.server.replace_grants(owners.clone()).unwrap_err().to_string();
@@ -336,8 +336,8 @@ async fn a_signature_for_any_region_is_taken() {
     f.client.request("GET", "/bkt").expect(200).await;
 }
 
-/// `x-amz-expected-bucket-owner` was ignored: a client that guarded against writing into another
-/// account's bucket was not protected.
+/// Regression: `x-amz-expected-bucket-owner` was ignored, so a client that guarded against writing
+/// into another account's bucket was not protected.
 #[tokio::test]
 async fn a_bucket_of_another_account_than_expected_is_denied() {
     let f = Fixture::new().await;

@@ -21,8 +21,8 @@ async fn shown_tags(c: &Client, target: &str) -> Vec<(String, String)> {
     shown.elements("Key").into_iter().zip(shown.elements("Value")).collect()
 }
 
-/// Terraform and CDK set the ownership of every bucket: the response was 501, and CreateBucket
-/// dropped the setting.
+/// Regression: Terraform and CDK set the ownership of every bucket, but the response was 501, and
+/// CreateBucket dropped the setting.
 #[tokio::test]
 async fn object_ownership_is_kept_and_shown() {
     let f = Fixture::new().await;
@@ -135,7 +135,8 @@ async fn tags_of_a_bucket_are_kept_and_shown() {
     create("<Tags><Tag").refused(400, "MalformedXML").await;
 }
 
-/// Tools that tear a bucket down delete every possible setting, and stopped at the first 501.
+/// Regression: tools that tear a bucket down delete every possible setting, and stopped at the
+/// first 501.
 #[tokio::test]
 async fn deleting_settings_that_do_not_exist_succeeds() {
     let f = Fixture::new().await;

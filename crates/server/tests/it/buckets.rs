@@ -1,4 +1,4 @@
-//! Buckets: creating, finding, removing, and the requests that clients send about them by habit.
+//! Buckets: creating, finding and removing them, and the requests that clients send by habit.
 
 use crate::fixture::Fixture;
 use haul_server::AutoCreateBuckets;
@@ -132,12 +132,12 @@ async fn habitual_requests_are_answered_as_if_unconfigured() {
     );
 }
 
-/// Every sub-resource with every method: AWS's response, or that it does not exist. Never an
-/// internal error.
+/// Every sub-resource with every method gets AWS's response, or one that it does not exist; never
+/// an internal error.
 ///
-/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` created a bucket:
-/// the sub-resource was known, but not with that method, and the rest of the request was another
-/// operation.
+/// Regression: `DELETE /bucket/key?acl` removed the object, and `PUT /bucket?location` created a
+/// bucket. The sub-resource was known, but not with that method, and the rest of the request was
+/// another operation.
 #[tokio::test]
 async fn no_sub_resource_fails_and_none_harms() {
     let f = Fixture::new().await;
@@ -211,7 +211,7 @@ async fn no_sub_resource_fails_and_none_harms() {
             }
         }
     }
-    // A part without its upload, or an upload without its part, is no object either.
+    // A part number without an upload id is no request for an object, nor is the reverse.
     c.request("PUT", "/bkt/k?partNumber=1").body("part").refused(400, "InvalidArgument").await;
     c.request("PUT", "/bkt/k?uploadId=u").body("part").refused(400, "InvalidArgument").await;
     assert_eq!(c.get("/bkt/k").await.text(), "kept");
@@ -231,8 +231,8 @@ async fn an_unknown_sub_resource_changes_nothing() {
     c.request("HEAD", "/bkt/k").expect(200).await;
 }
 
-/// A rule of 2,147,483,647 days is due after the last possible date: converting it panicked, and
-/// the connection ended without a response although the upload was created.
+/// Regression: a rule of 2,147,483,647 days is due after the last possible date. Converting it
+/// panicked, and the connection ended without a response although the upload was created.
 #[tokio::test]
 async fn an_abort_date_after_the_last_year_is_not_shown() {
     let f = Fixture::new().await;

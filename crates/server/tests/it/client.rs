@@ -1,8 +1,8 @@
-//! A minimal client: SigV4 written from AWS's description, HTTP/1.1 by hand on a socket.
+//! A minimal client: SigV4 written from AWS's description, and HTTP/1.1 by hand on a socket.
 //!
-//! By hand because the tests are about the corners of the protocol: truncated bodies, contradicting
-//! headers, wrong chunk signatures. Shares no code with the server, so both would need the same
-//! bug.
+//! The HTTP is written by hand because the tests are about the corners of the protocol: truncated
+//! bodies, contradicting headers, wrong chunk signatures. The client shares no code with the
+//! server, so a bug would have to exist in both to go undetected.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(crate) struct Client {
 #[derive(Clone, PartialEq)]
 pub(crate) enum Auth {
     Header,
-    /// In the query, valid for some seconds.
+    /// The signature is in the query and valid for this number of seconds.
     Presigned {
         expires: i64,
     },

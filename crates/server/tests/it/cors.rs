@@ -1,4 +1,4 @@
-//! CORS: what a browser needs to upload presigned parts from a page.
+//! CORS: the headers that a browser needs to upload presigned parts from a page.
 
 use crate::client::{Auth, Request, UNSIGNED};
 use crate::fixture::Fixture;

@@ -1,4 +1,4 @@
-//! Damaged data files: no wrong byte leaves the server, and its operator learns of it.
+//! Damaged data files: no wrong byte leaves the server, and the damage is reported to its operator.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -41,7 +41,8 @@ fn assert_cut(answer: &Response, expected: &[u8], at_most: usize) {
     assert!(answer.body == expected[..answer.body.len()], "a wrong byte came");
 }
 
-/// One flipped bit was returned with status 200 and wrong bytes, whole and in ranges.
+/// Regression: an object with a flipped bit was returned with status 200 and wrong bytes, whole and
+/// in ranges.
 #[tokio::test]
 async fn a_flipped_bit_is_never_answered() {
     let f = fixture().await;
@@ -54,7 +55,8 @@ async fn a_flipped_bit_is_never_answered() {
     let whole = f.client.request("GET", "/bkt/k").expect(200).await;
     assert_cut(&whole, &body, bad);
     assert_eq!(damaged_reads(&f).await, 1);
-    // The damage comes first, so there is an error document: no header has left yet.
+    // The range begins in the damaged span, so no header has been sent yet and the response is an
+    // error document.
     let range = |first: usize, last: usize| {
         f.client.request("GET", "/bkt/k").header("range", &format!("bytes={first}-{last}"))
     };
@@ -85,8 +87,8 @@ async fn swapped_data_files_are_never_answered() {
     }
 }
 
-/// CopyObject reads nothing: the copy shares the file of its source, and reads of it are verified
-/// too. A part made of a range is read to compute its hashes.
+/// CopyObject reads no bytes: the copy shares the file of its source, and reads of the copy are
+/// verified too. A part made from a range is read to compute its hashes.
 #[tokio::test]
 async fn copies_of_damaged_objects_are_never_answered() {
     let f = fixture().await;

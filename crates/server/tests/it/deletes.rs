@@ -34,7 +34,7 @@ async fn deleting_is_idempotent_and_batches_say_what_they_did() {
     other_md5.refused(400, "BadDigest").await;
 }
 
-/// The ETag of an entry used to be ignored, and any object deleted.
+/// Regression: the ETag of an entry was ignored, and any object deleted.
 #[tokio::test]
 async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
     let f = Fixture::new().await;
@@ -77,7 +77,7 @@ async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
     );
     assert!(told.elements("Message").iter().all(|message| !message.is_empty()), "{}", told.text());
     assert_eq!(c.get("/bkt").await.elements("Key"), ["wrong"]);
-    // The same ETag without quotes.
+    // The same ETag is sent without quotes.
     let bare = format!(
         "<ETag>{}</ETag>",
         c.request("HEAD", "/bkt/wrong").expect(200).await.etag().trim_matches('"')
@@ -86,7 +86,8 @@ async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
     assert!(c.get("/bkt").await.elements("Key").is_empty());
 }
 
-/// Deletes accept `*` for any ETag, and only deletes do: the response to `DELETE` with it was 501.
+/// Regression: deletes (and only deletes) accept `*` for any ETag, but the response to `DELETE`
+/// with it was 501.
 #[tokio::test]
 async fn a_delete_may_ask_for_any_object_to_be_there() {
     let f = Fixture::new().await;

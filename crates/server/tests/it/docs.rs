@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-/// The table, and the places that its names refer to.
+/// The table, and the folders of the tests that it names.
 const TABLE: &str = "../../docs/s3-compatibility.md";
 
-/// The prefix of a name selects the file of the test.
+/// The prefix of a test's name in the table, and the folder that contains the test.
 const PLACES: [(&str, &str); 3] =
     [("unit ", "src"), ("cli ", "../cli/tests/it"), ("store ", "../store/tests/it")];
 

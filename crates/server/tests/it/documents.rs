@@ -8,7 +8,7 @@ async fn delete(f: &Fixture, key: &str) -> crate::client::Response {
     f.client.request("POST", "/bkt?delete").body(body).send().await
 }
 
-/// The reader of `s3s` dropped CDATA: this batch deleted `abcd`.
+/// Regression: the reader of `s3s` dropped CDATA, and this batch deleted `abcd`.
 #[tokio::test]
 async fn cdata_in_a_batch_of_deletes_is_part_of_the_key() {
     let f = Fixture::new().await;
@@ -21,8 +21,8 @@ async fn cdata_in_a_batch_of_deletes_is_part_of_the_key() {
     assert_eq!(f.client.get("/bkt?list-type=2").await.elements("Key"), ["abcd"]);
 }
 
-/// minio-py writes non-ASCII characters as references; those from U+10000 to U+FFFFF were refused,
-/// and an object with an emoji could not be deleted.
+/// Regression: minio-py writes non-ASCII characters as references. Those from U+10000 to U+FFFFF
+/// were refused, so an object with an emoji could not be deleted.
 #[tokio::test]
 async fn references_to_all_of_unicode_are_read() {
     let f = Fixture::new().await;
@@ -121,7 +121,7 @@ async fn a_document_that_is_not_well_formed_changes_nothing() {
         f.client.request("POST", "/bkt?delete").body(body).refused(400, "MalformedXML").await;
     }
     f.client.request("HEAD", "/bkt/k").expect(200).await;
-    // Every character of a number is a digit.
+    // Every character of a number must be a digit.
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     let etag = f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "part").await.etag();
     for number in ["1x", "", " 1", "1.0", "+1", "0x1"] {

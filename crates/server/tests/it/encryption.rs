@@ -1,5 +1,5 @@
-//! `x-amz-server-side-encryption`, with and without an operator who declares that the volume is
-//! encrypted.
+//! `x-amz-server-side-encryption`, for a volume that the operator has declared to be encrypted and
+//! for one without that declaration.
 
 use crate::fixture::Fixture;
 
@@ -8,8 +8,8 @@ const RULE: &str = "<ServerSideEncryptionConfiguration><Rule>\
     <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
     </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
-/// s3cmd, rclone and Hadoop are often configured to request AES256. The response was 501, which
-/// they retry again and again.
+/// Regression: s3cmd, rclone and Hadoop are often configured to request AES256. The response was
+/// 501, so they retried again and again.
 #[tokio::test]
 async fn aes256_is_refused_for_good_unless_the_volume_is_encrypted() {
     let f = Fixture::new().await;
@@ -49,7 +49,7 @@ async fn aes256_is_taken_and_answered_where_the_volume_is_encrypted() {
     );
     let completed =
         c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
-    // As on AWS it is returned for every object, whether the client asked for it or not.
+    // As on AWS, the header is returned for every object, whether the client asked for it or not.
     let answers = [
         created,
         part,

@@ -34,9 +34,9 @@ async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize)
     answers.map(|answer| answer.lines().next().unwrap_or_default().to_owned()).collect()
 }
 
-/// hyper sends the interim response when a body is first read, and an empty one never is. botocore
-/// up to 1.43 took the final response for an early refusal, and sent its next request on that
-/// connection only after 30 seconds.
+/// Regression: hyper sends the interim response when a body is first read, and an empty body is
+/// never read. botocore up to 1.43 took the final response for an early refusal, and sent its next
+/// request on that connection only after 30 seconds.
 #[tokio::test]
 async fn an_empty_body_gets_100_continue_too() {
     let f = Fixture::new().await;
@@ -47,11 +47,11 @@ async fn an_empty_body_gets_100_continue_too() {
         (put("/bkt/unsigned").payload(UNSIGNED), "1 200 OK"),
         (put("/bkt/presigned").auth(Auth::Presigned { expires: 60 }), "1 200 OK"),
         (f.client.request("POST", "/bkt/k?uploads").header("expect", "100-Continue"), "1 200 OK"),
-        // Refusals keep the connection, so they need the interim response too.
+        // A refusal keeps the connection open, so it needs the interim response too.
         (put("/missing/k"), "1 404 Not Found"),
         (put("/bkt/k").auth(Auth::None), "1 403 Forbidden"),
     ];
-    // All on one connection, one after the other.
+    // All requests use one connection, one after the other.
     for (request, status) in cases {
         let head = request.sign().head;
         let mut connection = Vec::new();
@@ -63,8 +63,8 @@ async fn an_empty_body_gets_100_continue_too() {
     f.client.request("HEAD", "/bkt/unsigned").expect(200).await;
 }
 
-/// The interim response precedes its own final response, even if requests come before earlier
-/// responses are read.
+/// Each interim response directly precedes its own final response, even if the client sends
+/// requests before it has read earlier responses.
 #[tokio::test]
 async fn pipelined_empty_bodies_get_their_100_in_order() {
     let f = Fixture::new().await;

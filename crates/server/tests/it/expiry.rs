@@ -53,7 +53,7 @@ async fn a_lifecycle_runs_when_it_is_set_and_at_every_start() {
     let uploads = old_uploads(&options(&dir), &["tmp/a", "tmp/b", "kept"]);
     let server = start(options(&dir)).await.unwrap();
     let client = Client::new(&server);
-    // Too young for the same rule.
+    // This upload is too young for the same rule.
     let young = client
         .request("POST", "/bkt/tmp/young?uploads")
         .expect(200)
@@ -71,7 +71,7 @@ async fn a_lifecycle_runs_when_it_is_set_and_at_every_start() {
     client.request("GET", &young).expect(200).await;
     server.stop().await;
 
-    // Due while no server ran.
+    // The uploads become due while no server runs.
     let store = Store::open(&options(&dir).data_dir, StoreOptions::default()).unwrap();
     let lifecycle = store.bucket_lifecycle(&"bkt".parse().unwrap()).unwrap();
     let everywhere = lifecycle

@@ -1,4 +1,4 @@
-//! A server on a folder of its own, and a client of it.
+//! A server with a folder of its own, and a client for it.
 
 use haul_server::{RunningServer, ServerOptions, start};
 use haul_testkit::random::Random;

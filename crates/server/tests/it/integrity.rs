@@ -171,7 +171,7 @@ async fn however_a_payload_hash_comes_other_bytes_are_refused() {
     presigned(&right).expect(200).await;
 }
 
-/// Each of several parts in flight at the same time is compared with its own hash.
+/// Several parts are in flight at the same time; each is compared with its own hash.
 #[tokio::test]
 async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
     let f = Fixture::new().await;

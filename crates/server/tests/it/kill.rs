@@ -1,7 +1,7 @@
-//! Repeated `kill -9` of a server under load: everything acknowledged is present, and nothing is
+//! Repeated `kill -9` of a server under load: every acknowledged write is present, and no write is
 //! partial.
 //!
-//! The store's own tests simulate power cuts; this is the whole server, in a real process.
+//! The store's own tests simulate power cuts; this test kills the whole server, as a real process.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -69,7 +69,7 @@ impl Sent {
     }
 }
 
-/// Returns the bytes of a key: of a length and content that no other key has.
+/// Returns the bytes of a key; their length and content differ from those of any other key.
 fn content(key: &str) -> Vec<u8> {
     let seed = key.bytes().fold(7_usize, |seed, byte| (seed * 31 + usize::from(byte)) % 200_003);
     let mut content = bytes(1 + seed * 3);
@@ -184,7 +184,8 @@ async fn a_killed_server_has_what_it_acknowledged() {
                 _ => tokio::spawn(upload_parts(client, name, sent)),
             });
         }
-        // After some responses, while the other writers are at any point of their work.
+        // The kill comes after a few responses, while the other writers are at any point of their
+        // work.
         let enough = u32::try_from(1 + round % 9).unwrap();
         answers.acquire_many(enough).await.unwrap().forget();
         drop(victim);

@@ -1,4 +1,4 @@
-//! Everything that clients can make the server hold or wait for is limited.
+//! Limits on everything that clients can make the server hold or wait for.
 
 use std::time::{Duration, Instant};
 
@@ -65,14 +65,14 @@ async fn a_reader_that_stops_is_dropped() {
         stream.write_all(f.client.request("GET", "/bkt/k").sign().head.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // Readers that do not read hold both connections: this request gets through once they are
-    // dropped.
+    // Clients that do not read their responses hold both connections: this request is answered once
+    // the server has dropped them.
     let waiting =
         tokio::time::timeout(Duration::from_secs(20), f.client.request("HEAD", "/bkt/k").send());
     assert_eq!(waiting.await.expect("not for ever").status, 200);
 }
 
-/// Idle connections held their slots for as long as their clients liked.
+/// Regression: idle connections held their slots for as long as their clients liked.
 #[tokio::test]
 async fn connections_above_the_limit_wait_for_their_turn() {
     let f = Fixture::with(|options| options.limits.connections = 2).await;
@@ -92,7 +92,7 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     let mut byte = [0];
     let waited = tokio::time::timeout(Duration::from_millis(300), third.peek(&mut byte)).await;
     assert!(waited.is_err(), "a third connection was answered while two were busy");
-    // Its client would keep this connection, which others wait for.
+    // The client would keep this connection open, but others wait for it.
     busy[0].write_all(b"bytes").await.unwrap();
     let answer = Response::read(&mut busy[0], false).await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
@@ -125,8 +125,8 @@ async fn heads_beyond_the_read_limit_get_431_without_a_document() {
     for headers in [lines, long] {
         let head = format!("GET /bkt HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", f.client.address);
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
-        // The response may come, and the connection close, before everything is written; then the
-        // system may discard the response.
+        // The server may respond and close the connection before everything is written; the
+        // operating system may then discard the response.
         let written = stream.write_all(head.as_bytes()).await;
         match Response::read(&mut stream, false).await {
             Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
@@ -172,8 +172,7 @@ async fn a_refused_body_is_read_on_and_the_connection_kept() {
     assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
 }
 
-/// Sends a request without the end of its body, and waits until it is refused or the sender's
-/// patience ends.
+/// Sends a request without the end of its body, and returns the server's response.
 async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(request.sign().head.as_bytes()).await.unwrap();
@@ -182,7 +181,7 @@ async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
     Response::read(&mut stream, false).await.expect("an answer")
 }
 
-/// 24 connections, each with all but the end of a signed chunk of 15 MiB, once took 375 MB;
+/// Regression: 24 connections, each with all but the end of a signed chunk of 15 MiB, took 375 MB;
 /// documents of 6 MiB took 165 MB.
 #[tokio::test]
 async fn what_has_to_be_held_whole_is_held_within_the_limit() {
@@ -196,7 +195,7 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     let chunk = format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000))
         .into_bytes();
     let document = vec![b' '; 6_200_000];
-    // Buffers of the server and the connections keep this much.
+    // The buffers of the server and of its connections hold this much anyway.
     f.client.put("/bkt/k", chunk.clone()).await;
     let before = peak();
 
@@ -209,7 +208,7 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     let post = f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_001);
     let answers = join_all((0..SENDERS).map(|_| hold_back(&f, post.clone(), &document))).await;
     for answer in answers {
-        // Some wait for room that others hold, until one of them is displaced.
+        // Some requests wait for room that others hold, until one of those is displaced.
         let code = answer.element("Code").unwrap_or_default();
         assert!(["RequestTimeout", "SlowDown"].contains(&code.as_str()), "{}", answer.text());
     }

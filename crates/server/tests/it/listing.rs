@@ -85,8 +85,8 @@ async fn pages_lose_and_repeat_nothing() {
     }
 }
 
-/// A parser reads a raw `\r` as `\n`: a client that listed an upload and then aborted it named
-/// another key, and the upload stayed.
+/// Regression: a parser reads a raw `\r` as `\n`. A client that listed an upload and then aborted
+/// it named another key, and the upload stayed.
 #[tokio::test]
 async fn control_characters_of_keys_are_references() {
     let f = with_keys(&["a%0Db", "c%01%1Fd", "e%09%0Af"]).await;
@@ -176,7 +176,8 @@ async fn listings_in_url_encoding_are_well_formed_for_every_key() {
             }
         }
     }
-    // Without the encoding, as AWS writes them, which most parsers refuse.
+    // Without the encoding, the characters are written raw, as AWS does, and most parsers refuse
+    // them.
     let keys =
         f.client.get("/bkt?list-type=2&start-after=%EF%BF%BC&max-keys=3").await.elements("Key");
     assert_eq!(keys, ["\u{fffd}", "&#xfffe;", "&#xffff;"]);
@@ -198,8 +199,8 @@ fn percent_decode(text: &String) -> Vec<u8> {
     bytes
 }
 
-/// AWS lists whole seconds; a client that compared the milliseconds with `Last-Modified` found
-/// everything changed.
+/// Regression: AWS lists whole seconds. A client that compared our milliseconds with
+/// `Last-Modified` found every object changed.
 #[tokio::test]
 async fn times_in_documents_are_whole_seconds() {
     let f = with_keys(&["k"]).await;

@@ -1,9 +1,9 @@
 //! Lists a bucket of a million objects to its end through the endpoint: in bounded memory, and with
 //! no page slower than the first ones.
 //!
-//! The objects are empty, which makes them quick to write: listing reads records and never bytes.
-//! The store's own API puts them, each individually and durably, from so many threads that commits
-//! are shared.
+//! The objects are empty, so that writing them is quick: a listing reads records and never bytes.
+//! The store's own API puts them, each one individually and durably, from enough threads to share
+//! commits.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::client::{Client, Response};
 use crate::fixture::options;
 
-/// Folders, and objects in each: `folder-0123/object-0456`.
+/// The number of folders, and of objects in each: `folder-0123/object-0456`.
 const FOLDERS: usize = 1_000;
 const IN_EACH: usize = 1_000;
 const OBJECTS: usize = FOLDERS * IN_EACH;
@@ -30,7 +30,7 @@ fn key(number: usize) -> String {
     format!("folder-{:04}/object-{:04}", number / IN_EACH, number % IN_EACH)
 }
 
-/// Creates the bucket, and closes the store.
+/// Creates the bucket and its objects.
 fn fill(store: &Store) {
     let bucket = "bkt".parse().unwrap();
     store.create_bucket(&bucket).unwrap();
@@ -79,8 +79,8 @@ fn median(times: &[Duration]) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_objects_are_listed_in_bounded_memory_and_time() {
-    // In memory where there is such a disk, to save four thousand syncs: this is not about
-    // durability.
+    // The folder is in memory if the system has such a disk, to save four thousand syncs: this test
+    // is not about durability.
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
     let options = options(&dir);
@@ -106,14 +106,14 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_time() {
     .await;
     println!("{} pages in {:?}, {} MiB more", times.len(), begin.elapsed(), (most - before) >> 20);
     assert_eq!((count, times.len()), (OBJECTS, OBJECTS / 1000));
-    // A page costs as much as its own entries: the last hundred take no longer than the first,
-    // apart from noise.
+    // The cost of a page depends only on its own entries: the last hundred pages take no longer
+    // than the first hundred, apart from noise.
     let (first, last) = (median(&times[..100]), median(&times[times.len() - 100..]));
     println!("a page among the first: {first:?}, among the last: {last:?}");
     assert!(last < first * 3, "{first:?} a page at first, {last:?} in the end");
 
-    // Rolled up, a page of folders costs one step per folder, whatever its content: a thousand
-    // times a thousand keys are skipped.
+    // With a delimiter, a page of folders costs one step per folder, whatever the folder contains:
+    // a thousand times a thousand keys are skipped.
     let mut folders = 0;
     let rolled = list(&client, "&delimiter=%2F&max-keys=100", |page| {
         folders += page.elements("Prefix").iter().filter(|prefix| !prefix.is_empty()).count();

@@ -1,4 +1,4 @@
-//! Multipart uploads, case by case as AWS responds (long because it is the list of these cases).
+//! Multipart uploads, case by case as AWS responds. The file is long because it lists these cases.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 
@@ -29,7 +29,7 @@ impl Upload {
             .body(body)
     }
 
-    /// Completes with `(number, ETag, more XML)`.
+    /// Returns a Complete of these parts: `(number, ETag, more XML)`.
     pub(crate) fn complete(&self, parts: &[(i32, &str, &str)]) -> crate::client::Request {
         let mut list = String::from("<CompleteMultipartUpload>");
         for (number, etag, more) in parts {
@@ -95,20 +95,20 @@ async fn an_unknown_upload_is_no_upload() {
     let refused = unknown.part(1, "x").refused(404, "NoSuchUpload").await;
     assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
     unknown.complete(&[(1, "x", "")]).refused(404, "NoSuchUpload").await;
-    // Also if the list is missing, which is an error of its own only for an existing upload.
+    // The same without a list, which is an error of its own only for an existing upload.
     let without_list = c.request("POST", "/bkt/k?uploadId=unknown");
     let refused = without_list.refused(404, "NoSuchUpload").await;
     assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
     unknown.list("").refused(404, "NoSuchUpload").await;
     c.request("DELETE", "/bkt/k?uploadId=unknown").refused(404, "NoSuchUpload").await;
-    // The id of another key.
+    // The id belongs to another key.
     for (method, target) in [("PUT", "partNumber=1&"), ("POST", ""), ("GET", ""), ("DELETE", "")] {
         let target = format!("/bkt/other?{target}uploadId={}", upload.id);
         let body = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag>\
             </Part></CompleteMultipartUpload>";
         c.request(method, &target).body(body).refused(404, "NoSuchUpload").await;
     }
-    // The same key in another bucket.
+    // The key is the same, but in another bucket.
     c.request("PUT", "/bkt2").expect(200).await;
     c.request("GET", &format!("/bkt2/k?uploadId={}", upload.id)).refused(404, "NoSuchUpload").await;
     upload.part(1, "x").expect(200).await;
@@ -152,7 +152,7 @@ async fn the_last_writer_of_a_part_wins_and_the_old_etag_is_not_its() {
     assert_eq!(refused.element("PartNumber").as_deref(), Some("1"));
     assert_eq!(refused.element("UploadId").as_deref(), Some(upload.id.as_str()));
     upload.complete(&[(1, &new, ""), (2, &new, "")]).refused(400, "InvalidPart").await;
-    // Without quotes, after two refusals.
+    // The ETag has no quotes; the upload was refused twice before.
     upload.complete(&[(1, new.trim_matches('"'), "")]).expect(200).await;
     assert_eq!(f.client.get("/bkt/k").await.text(), "new");
 }
@@ -204,7 +204,7 @@ async fn a_wrong_list_is_refused_and_leaves_the_upload() {
     .refused(400, "MalformedXML")
     .await;
     complete("nonsense").refused(400, "MalformedXML").await;
-    // Fewer than uploaded, with a gap.
+    // The list has fewer parts than were uploaded, with a gap.
     let done = upload.complete(&[(1, e, ""), (3, e, "")]).expect(200).await;
     assert!(done.element("ETag").unwrap().ends_with("-2\""));
     assert_eq!(
@@ -252,8 +252,8 @@ async fn completing_again_answers_the_same_while_it_is_the_object() {
     let etag = upload.part(1, "x").expect(200).await.etag();
     let first = upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag");
     assert_eq!(upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag"), first);
-    // The list, by numbers and ETags, identifies a repeated Complete; everything else was decided
-    // the first time.
+    // A repeated Complete is recognised by the numbers and ETags of its list; everything else was
+    // decided the first time.
     let again =
         upload.complete(&[(1, etag.trim_matches('"'), "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")]);
     let again = again.header("x-amz-mp-object-size", "7").header("if-none-match", "*");
@@ -316,7 +316,7 @@ async fn conditions_are_decided_at_complete() {
     complete(&upload).header("if-none-match", "*").refused(412, "PreconditionFailed").await;
     complete(&upload).header("if-match", "\"0\"").refused(412, "PreconditionFailed").await;
 
-    // Created after the object, so nothing changed meanwhile.
+    // The upload is created after the object, so the object has not changed since.
     let upload = Upload::create(c, &[]).await;
     upload.part(1, "x").expect(200).await;
     complete(&upload).header("if-match", &there).expect(200).await;
@@ -538,7 +538,7 @@ async fn a_part_is_copied_whole_or_by_range() {
     assert!(body == [&data[..], &data[5..10]].concat());
 }
 
-/// GetObjectAttributes used to refuse markers that ListParts accepts.
+/// Regression: GetObjectAttributes refused markers that ListParts accepts.
 #[tokio::test]
 async fn part_markers_past_the_last_number_leave_nothing() {
     let f = Fixture::new().await;
@@ -566,8 +566,8 @@ async fn part_markers_past_the_last_number_leave_nothing() {
     assert_eq!(page.elements("PartNumber"), ["1"]);
 }
 
-/// GetObjectAttributes wrote the ETag in quotes, `-N` after composite checksums, and the parts of
-/// every upload: a client that compares the ETag with its own found a difference.
+/// Regression: GetObjectAttributes wrote the ETag in quotes, `-N` after composite checksums, and
+/// the parts of every upload. A client that compares the ETag with its own found a difference.
 #[tokio::test]
 async fn attributes_have_a_bare_etag_and_parts_of_composites() {
     let f = Fixture::new().await;

@@ -1,5 +1,5 @@
-//! Checksums of uploads: at Create, at each part, and of the whole object at Complete, compared
-//! like AWS.
+//! Checksums of uploads, at Create, at each part, and of the whole object at Complete: they are
+//! compared as on AWS.
 
 use haul_parts::{ChecksumAlgorithm, CompositeChecksum};
 
@@ -39,7 +39,7 @@ async fn full_object_checksums_are_compared_at_complete() {
                  must use the same checksum mode."
             )
         );
-        // Without a type the value has the default type of its algorithm, and does not count for
+        // A value without a type has the default type of its algorithm, and does not count for
         // another algorithm.
         let untyped = complete().header(header, &value);
         if algorithm.default_type() != haul_parts::ChecksumType::FullObject {
@@ -60,7 +60,8 @@ async fn full_object_checksums_are_compared_at_complete() {
     }
 }
 
-/// Clients send back the checksum from a response: `value-N` used to be refused as invalid base64.
+/// Regression: clients send back the checksum from a response, but `value-N` was refused as invalid
+/// base64.
 #[tokio::test]
 async fn a_composite_checksum_at_complete_may_have_a_part_count() {
     let f = Fixture::new().await;
@@ -101,7 +102,7 @@ async fn a_composite_checksum_at_complete_may_have_a_part_count() {
         let done = complete(&format!("{value}-2")).expect(200).await;
         assert_eq!(done.element(&format!("Checksum{name}")), Some(format!("{value}-2")));
     }
-    // There is no such form for a whole object, and never for a part.
+    // The form `value-N` does not exist for a whole-object checksum, nor for a part.
     let created = [("x-amz-checksum-algorithm", "CRC32C"), ("x-amz-checksum-type", "FULL_OBJECT")];
     let upload = Upload::create(&f.client, &created).await;
     let value = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
@@ -164,9 +165,9 @@ async fn checksum_rules_of_an_upload_are_kept() {
     upload.complete(&[(1, &etag, &with(&sha))]).expect(200).await;
 }
 
-/// Without an algorithm at Create the object has a CRC64NVME; another checksum of a part is
-/// verified, echoed, and not listed. With one, the parts in a list with checksums are numbered
-/// without a gap.
+/// Without an algorithm at Create the object has a CRC64NVME; a part's checksum of another
+/// algorithm is verified, echoed, and not listed. With an algorithm, the parts in a list with
+/// checksums must be numbered without a gap.
 #[tokio::test]
 async fn other_part_checksums_are_echoed_and_gaps_are_refused() {
     let f = Fixture::new().await;
@@ -176,7 +177,7 @@ async fn other_part_checksums_are_echoed_and_gaps_are_refused() {
     assert_eq!(part.header("x-amz-checksum-crc32c"), Some(crc.as_str()));
     let named = format!("<ChecksumCRC32C>{crc}</ChecksumCRC32C>");
     upload.complete(&[(1, &part.etag(), &named)]).refused(400, "InvalidPart").await;
-    // Lists show only what Create named.
+    // Lists show only checksums of the algorithm that Create named.
     let listed = upload.list("").expect(200).await;
     assert!(!listed.text().contains("Checksum"), "{}", listed.text());
     let uploads = f.client.get("/bkt?uploads").await;

@@ -3,7 +3,7 @@
 use crate::client::Auth;
 use crate::fixture::Fixture;
 
-/// Rust parses `+1` as a number, and S3 does not.
+/// Rust parses `+1` as a number, but S3 does not.
 #[tokio::test]
 async fn a_part_number_is_digits_and_nothing_else() {
     let f = Fixture::new().await;

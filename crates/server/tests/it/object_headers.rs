@@ -1,5 +1,5 @@
-//! Non-ASCII headers of an object, and others that `s3s` does not read: kept byte for byte, as on
-//! AWS.
+//! Non-ASCII headers of an object, and others that `s3s` does not read, are stored byte for byte,
+//! as on AWS.
 
 use crate::client::{Auth, Client, Request, Response, UNSIGNED};
 use crate::fixture::Fixture;
@@ -45,7 +45,7 @@ async fn parts(c: &Client, key: &str, create: Request) {
     c.request("POST", &format!("/bkt/{key}?uploadId={id}")).body(list).expect(200).await;
 }
 
-/// A file name with an umlaut in Content-Disposition was refused: `invalid header`.
+/// Regression: a file name with an umlaut in Content-Disposition was refused with `invalid header`.
 #[tokio::test]
 async fn headers_in_utf8_come_back_byte_for_byte() {
     let f = Fixture::new().await;
@@ -67,8 +67,7 @@ async fn headers_in_utf8_come_back_byte_for_byte() {
     }
 }
 
-/// Everything else about such a request is checked as usual: signature, payload, conditions,
-/// sender.
+/// The signature, payload, conditions and sender of such a request are checked as usual.
 #[tokio::test]
 async fn requests_with_headers_in_utf8_are_checked_like_others() {
     let f = Fixture::new().await;
@@ -125,7 +124,7 @@ async fn user_metadata_in_utf8_comes_back_as_rfc_2047() {
     assert_eq!(copied.header("x-amz-meta-nonascii"), head.header("x-amz-meta-nonascii"));
 }
 
-/// A repeated name has both values, as in the signature.
+/// A repeated name has both values, joined as in the signature.
 #[tokio::test]
 async fn metadata_that_comes_twice_is_joined() {
     let f = Fixture::new().await;
@@ -135,7 +134,7 @@ async fn metadata_that_comes_twice_is_joined() {
     assert_eq!(f.client.get("/bkt/k").await.header("x-amz-meta-a"), Some("1,2"));
 }
 
-/// AWS ignores an invalid Range, or one with several ranges; this server responded 400.
+/// Regression: AWS ignores an invalid Range, or one with several ranges; this server responded 400.
 #[tokio::test]
 async fn a_range_that_is_none_is_passed_over() {
     let f = Fixture::with(|options| {

@@ -1,4 +1,4 @@
-//! Objects of one request: writing, reading, ranges, conditions, copies, keys, deletions.
+//! Objects of a single request: writing, reading, ranges, conditions, copies, keys, deletions.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, Hasher};
 
@@ -165,7 +165,8 @@ async fn reads_obey_their_conditions() {
     }
 }
 
-/// A client with the beginning of the old object got the rest of the new one, and joined them.
+/// Regression: a client that had the beginning of the old object received the rest of the new one,
+/// and joined them.
 #[tokio::test]
 async fn the_rest_of_another_object_is_not_sent() {
     let f = Fixture::new().await;
@@ -191,7 +192,7 @@ async fn the_rest_of_another_object_is_not_sent() {
         let expected = if still { (206, "bytes") } else { (200, "new bytes") };
         assert_eq!((answer.status, &*answer.text()), expected, "{validator}");
         assert_eq!(answer.header("content-range").is_some(), still, "{validator}");
-        // Inside the old one, outside of the new one.
+        // The range begins inside the old object and outside the new one.
         let answer = ask("bytes=10-").send().await;
         assert_eq!(answer.status, if still { 416 } else { 200 }, "{validator}: {}", answer.text());
     }
@@ -274,7 +275,7 @@ async fn what_cannot_be_promised_is_refused() {
         assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
     }
     put("x-amz-storage-class", "GLACIER_IR").expect(200).await;
-    // Nothing is archived: objects of such a class are read like the others.
+    // The server archives nothing: objects of such a class are read like the others.
     put("x-amz-storage-class", "DEEP_ARCHIVE").expect(200).await;
     f.client.request("GET", "/bkt/k").expect(200).await;
     for (sub_resource, document) in [
@@ -299,8 +300,8 @@ async fn what_cannot_be_promised_is_refused() {
         .await;
 }
 
-/// Only lists that begin with `public-` used to be checked: other grants were accepted and had no
-/// effect.
+/// Regression: only lists that begin with `public-` were checked; other grants were accepted and
+/// had no effect.
 #[tokio::test]
 async fn access_control_lists_that_give_something_away_are_refused() {
     let f = Fixture::new().await;
@@ -439,8 +440,8 @@ async fn a_copy_is_the_same_bytes() {
     assert!(c.get("/bkt/copy").await.body == data);
 }
 
-/// A copy onto itself must name an attribute, but not a new value: a client that sets the class of
-/// every object again was refused where the object had it already.
+/// Regression: a copy onto itself must name an attribute, but not a new value. A client that sets
+/// the class of every object was refused where the object already had that class.
 #[tokio::test]
 async fn a_copy_onto_itself_may_say_what_is_so_already() {
     let f = Fixture::new().await;
@@ -459,7 +460,7 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
         let head = c.request("HEAD", "/bkt/k").expect(200).await;
         assert_eq!((head.header(name), head.header("x-amz-meta-a")), (Some(value), Some("1")));
         copy().refused(400, "InvalidRequest").await;
-        // Neither is copied by a copy that does not name it.
+        // A copy that names neither attribute does not inherit them.
         c.request("PUT", "/bkt/other").header("x-amz-copy-source", "/bkt/k").expect(200).await;
         assert_eq!(c.request("HEAD", "/bkt/other").expect(200).await.header(name), None);
     }
@@ -470,8 +471,8 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
         .await;
 }
 
-/// A copy used to be pinned to the version that was first looked up: with a concurrent writer one
-/// CopyObject of six failed with a condition that the client had not sent.
+/// Regression: a copy was pinned to the version that was first looked up. With a concurrent writer,
+/// one CopyObject of six failed with a condition that the client had not sent.
 #[tokio::test]
 async fn a_source_overwritten_meanwhile_is_copied_in_one_version() {
     let f = Fixture::new().await;

@@ -1,4 +1,5 @@
-//! What a signature in a URL covers, in both versions; and the response if it does not match.
+//! The parts of a request that a signature in a URL covers, in both versions; and the response if
+//! the signature does not match.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -54,7 +55,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha1::new().chain_update(padded(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
-/// Sends a URL unchanged, with no header but these.
+/// Sends a URL unchanged, with only these headers.
 async fn send(f: &Fixture, method: &str, url: &str, headers: &str, body: &str) -> Response {
     let length = body.len();
     let head = format!(
@@ -75,7 +76,7 @@ fn assert_refused(answer: &Response, status: u16, code: &str) {
 
 const TAGS: &str = "<Tagging><TagSet><Tag><Key>a</Key><Value>new</Value></Tag></TagSet></Tagging>";
 
-/// `s3s` left repeated parameters out of the signed text, and routed by them: with
+/// Regression: `s3s` left repeated parameters out of the signed text, but routed by them. With
 /// `&tagging&tagging` appended, a presigned GET read the tags and a presigned PUT replaced them.
 /// Version 2 does not cover other sub-resources at all.
 #[tokio::test]
@@ -126,8 +127,8 @@ async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     assert_eq!(f.client.get("/bkt/k?tagging").await.element("Value").as_deref(), Some("old"));
 }
 
-/// Version 4 covers the whole query, but verifying and deciding code could still read another one
-/// of two.
+/// Version 4 covers the whole query, but of two equal parameters, the code that verifies could read
+/// one and the code that routes the other.
 #[tokio::test]
 async fn a_repeated_parameter_is_refused_however_it_is_signed() {
     let f = Fixture::new().await;
@@ -151,9 +152,9 @@ async fn a_repeated_parameter_is_refused_however_it_is_signed() {
     assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
 }
 
-/// boto3 puts Metadata and ContentType into the query of URLs that it signs with version 2, its
-/// default in the older regions. They were in no header and so not in the signed text, and the URL
-/// was refused.
+/// Regression: boto3 puts Metadata and ContentType into the query of URLs that it signs with
+/// version 2, its default in the older regions. They were in no header and so not in the signed
+/// text, and the URL was refused.
 #[tokio::test]
 async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     let f = Fixture::new().await;
@@ -182,8 +183,8 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     assert_refused(&framed, 501, "NotImplemented");
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 
-    // The hash of the body is a signed header of the family like any other; it is compared with the
-    // bytes too.
+    // The hash of the body is a signed `x-amz-` header like any other; it is also compared with the
+    // bytes.
     let other = hex::encode(Sha256::digest(b"other"));
     let amz_and_hash = [("x-amz-content-sha256", &*other), amz[0], amz[1]];
     let hashed = OldUrl { method: "PUT", path: "/bkt/k", content_type: "", amz: &amz_and_hash }
@@ -203,7 +204,7 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     assert_eq!(head.header("x-amz-meta-color"), Some("blue"));
     assert_eq!(head.header("x-amz-storage-class"), Some("STANDARD_IA"));
     assert_eq!(head.header("content-type"), Some("text/plain"));
-    // The same, from a client that sends the header too.
+    // The same from a client that also sends the header.
     assert_eq!(send(&f, "PUT", &url, "content-type: text/plain\r\n", "sent").await.status, 200);
 }
 
@@ -242,7 +243,7 @@ async fn a_version_two_url_can_do_what_its_key_can() {
     );
 }
 
-/// Converts `41 57 53` to text.
+/// Converts a string such as `41 57 53` to text.
 fn text_of(bytes: &str) -> String {
     let bytes = bytes.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
     String::from_utf8(bytes).unwrap()
@@ -280,8 +281,8 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
         assert_eq!(text_of(&refused.element("StringToSignBytes").unwrap()), to_sign);
         assert_eq!(text_of(&refused.element("CanonicalRequestBytes").unwrap()), canonical);
         assert!(!refused.text().contains(f.client.credentials.secret_access_key.expose()));
-        // Exactly the text that the client signed, except for the blanks, which it counts
-        // otherwise.
+        // This request has no header with repeated blanks, which the client does not collapse: the
+        // text is exactly the one that the client signed.
         let request = forger.request("GET", "/bkt/a%20b?x=").sign();
         let refused = f.client.raw(request.head.as_bytes()).await;
         let to_sign = refused.element("StringToSign").unwrap();
@@ -295,8 +296,8 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
     assert_eq!(refused.element("CanonicalRequest"), None);
 }
 
-/// A presigned PUT overwrote an object although its signer had forbidden that: the condition in the
-/// query was not read.
+/// Regression: a presigned PUT overwrote an object although its signer had forbidden that, because
+/// the condition in the query was not read.
 #[tokio::test]
 async fn a_condition_in_a_presigned_url_holds() {
     let f = Fixture::new().await;
@@ -327,8 +328,8 @@ async fn a_condition_in_a_presigned_url_holds() {
     complete("").expect(200).await;
 }
 
-/// The SDK for JavaScript presigns with the checksum of a body that it does not have yet. Browsers
-/// upload like this.
+/// The SDK for JavaScript presigns a URL with a checksum before it has the body. Browsers upload
+/// with such URLs.
 #[tokio::test]
 async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
     let f = Fixture::new().await;
@@ -348,7 +349,7 @@ async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
             403,
             "SignatureDoesNotMatch",
         );
-        // A header, unlike a parameter, is a promise about this body.
+        // A header, unlike a parameter, declares the checksum of this body.
         let put =
             f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
         put.header("x-amz-checksum-crc32", "AAAAAA==").refused(400, "BadDigest").await;

@@ -1,4 +1,4 @@
-//! Senders that wait delay no others: of each kind 80 of them, beside one that does not wait.
+//! Slow senders do not delay others: 80 senders of each kind run beside one that does not wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -38,7 +38,7 @@ struct Senders {
     ended: Arc<AtomicUsize>,
 }
 
-/// What a sender sends after the head of its request.
+/// The bytes that a sender sends after the head of its request.
 #[derive(Clone)]
 struct Rhythm {
     at_once: Arc<Vec<u8>>,
@@ -122,8 +122,8 @@ async fn fast_put(f: &Fixture) {
     f.client.request("PUT", "/bkt/fast").body(bytes(PUT_BYTES)).expect(200).await;
 }
 
-/// A permit for a block was taken before its bytes came: 64 PUTs of 40 B/s delayed all others for
-/// as long as they liked.
+/// Regression: the permit for a block was taken before its bytes came. 64 PUTs of 40 B/s delayed
+/// all others for as long as their senders liked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
     let f = fixture().await;
@@ -132,7 +132,8 @@ async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
     assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
-/// 64 honest uploads of 100 kB/s took all permits too: an 8 MiB PUT beside them took 51 s.
+/// Regression: 64 honest uploads of 100 kB/s took all permits too, and an 8 MiB PUT beside them
+/// took 51 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
     let f = fixture().await;
@@ -142,7 +143,7 @@ async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
     assert_eq!(senders.ended(), 0, "honest uploads were cut off");
 }
 
-/// Senders that were fast and then stopped hold at most what they have sent.
+/// Senders that are fast at first and then stop hold no more memory than the bytes they have sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     let f = fixture().await;
@@ -151,14 +152,14 @@ async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
-/// The holder of a presigned URL could open it 64 times without a body, and no other upload got
-/// through.
+/// Regression: the holder of a presigned URL could open it 64 times without a body, and blocked
+/// every other upload.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     let f = fixture().await;
     let presigned = |number: usize| {
         let opened = put(&f, 0).auth(Auth::Presigned { expires: 600 });
-        // Half of them wait for a 100, which they get, and still send nothing.
+        // Half of the senders wait for `100 Continue`, receive it, and still send nothing.
         if number.is_multiple_of(2) {
             opened.unsigned_header("expect", "100-continue")
         } else {
@@ -170,8 +171,8 @@ async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
-/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they were
-/// displaced, but one at a time, which took up to 13 s.
+/// Regression: room for a signed chunk was taken before its bytes came, so 48 senders took all of
+/// it. Later they were displaced, but one at a time, which took up to 13 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     let f = fixture().await;
@@ -184,7 +185,7 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
             .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
             .header("x-amz-decoded-content-length", &PUT_BYTES.to_string())
     };
-    // All but the end of a chunk: 40 MB together, more than the server holds.
+    // All but the end of a chunk: 40 MB in total, more than the server holds.
     let mut at_once = format!("7d000;chunk-signature={}\r\n", "0".repeat(64)).into_bytes();
     at_once.resize(at_once.len() + 500_000, b'x');
     let rhythm = Rhythm { at_once: Arc::new(at_once), every_100_ms: 0 };
@@ -192,7 +193,7 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     assert_not_delayed(fast, senders).await;
 }
 
-/// Two documents of 6 MiB took all room for documents.
+/// Regression: two documents of 6 MiB took all room for documents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     let f = fixture().await;
@@ -207,13 +208,13 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     let senders = Senders::start(&f, request, rhythm, 20_000_000);
     let senders = assert_not_delayed(fast, senders).await;
     assert!(senders.ended() > 0, "none made way");
-    // A small document needs no room at all.
+    // A small document takes no room from the limit.
     let small = format!("<Delete>{object}</Delete>");
     f.client.request("POST", "/bkt?delete").body(small).expect(200).await;
 }
 
-/// Uploads without a body took all connections, and the next one waited in the listen queue for as
-/// long as they liked.
+/// Regression: uploads without a body took all connections, and the next connection waited in the
+/// listen queue for as long as their senders liked.
 #[tokio::test]
 async fn one_key_pair_cannot_take_all_places_while_another_waits() {
     let credentials = Credentials {

@@ -43,7 +43,7 @@ async fn a_folder_has_one_server_and_says_where() {
     let left = std::fs::read(folder.join("endpoint.json")).unwrap();
     f.server.stop().await;
     assert!(running_endpoint(&folder).unwrap().is_none());
-    // The file that a killed server would have left is recognised as stale.
+    // The file that a killed server leaves is recognised as stale.
     std::fs::write(folder.join("endpoint.json"), left).unwrap();
     assert!(running_endpoint(&folder).unwrap().is_none());
 }

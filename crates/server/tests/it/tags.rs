@@ -1,4 +1,4 @@
-//! Tags of objects: with the write, after it, and their rules.
+//! Tags of objects: set by the write or after it, and the rules for them.
 
 use crate::fixture::Fixture;
 
@@ -16,7 +16,7 @@ async fn tags_are_given_with_the_write_or_after_it() {
         let shown = c.request("GET", &format!("/bkt/{key}?tagging")).expect(200).await;
         shown.elements("Key").into_iter().zip(shown.elements("Value")).collect::<Vec<_>>()
     };
-    // With Create: returned by the object that Complete creates.
+    // Tags set at Create belong to the object that Complete creates.
     let created = c.request("POST", "/bkt/parts?uploads").header("x-amz-tagging", "team=a%20b&x=");
     let id = created.expect(200).await.element("UploadId").unwrap();
     let part = c
@@ -33,7 +33,7 @@ async fn tags_are_given_with_the_write_or_after_it() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(tags("parts").await, [pair("team", "a b"), pair("x", "")]);
 
-    // After the write: nothing else of the object changes.
+    // Tags set after the write change nothing else of the object.
     let before = c.request("HEAD", "/bkt/parts").expect(200).await;
     c.request("PUT", "/bkt/parts?tagging").body(tagging(&[("only", "this")])).expect(200).await;
     assert_eq!(tags("parts").await, [pair("only", "this")]);
@@ -66,8 +66,8 @@ async fn tags_are_given_with_the_write_or_after_it() {
     }
 }
 
-/// `<Tagging/>` removes all tags, like an empty set. Forbidden characters and AWS's own prefix used
-/// to be accepted.
+/// `<Tagging/>` removes all tags, like an empty set. Regression: forbidden characters and AWS's own
+/// prefix were accepted.
 #[tokio::test]
 async fn tags_are_held_to_the_rules_of_aws() {
     let f = Fixture::new().await;
