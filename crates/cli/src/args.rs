@@ -143,7 +143,7 @@ pub(crate) struct StoreArgs {
     /// A store from haul.toml: sets its --endpoint, --profile and so on
     #[arg(long, global = true, value_name = "NAME")]
     #[allow(dead_code)]
-    // replaced by those flags before clap reads the line: config/remotes.rs
+    // `config/remotes.rs` replaces this flag with those flags before clap reads the line.
     pub(crate) remote: Option<String>,
     /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store] [env: HAUL_DATA_DIR]
     #[arg(long, global = true, value_name = "DIR")]
@@ -536,8 +536,7 @@ fn parse_days(text: &str) -> Result<u32, String> {
 /// Parses `name=value`; names become lower case, as S3 stores them.
 fn parse_metadata(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    // The characters of a header name. Non-ASCII values would arrive in an encoding that every
-    // client reads differently.
+    // Header values must be ASCII: clients decode other characters differently.
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || !name.bytes().all(token) {
         return Err(format!("{name:?} cannot be the name of a header"));

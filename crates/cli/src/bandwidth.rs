@@ -16,14 +16,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::ConfigFile;
 use crate::size::parse_size;
 
-/// The interval between comparisons of a timetable with the clock, so that a changed clock or
+/// The interval between checks of a timetable against the clock, so that a changed clock or
 /// daylight saving is detected.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// The argument of `--bandwidth`.
+/// The parsed argument of `--bandwidth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BandwidthArg {
-    /// The limits themselves.
+    /// Limits given on the command line.
     Timetable(Timetable),
     /// A file `@FILE` with the limits, read at the start and on SIGUSR1.
     File(PathBuf, Timetable),
@@ -33,7 +33,7 @@ pub(crate) enum BandwidthArg {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timetable {
     windows: Vec<Window>,
-    /// Bytes per second outside of all windows; `None`: no limit.
+    /// Bytes per second outside of all windows; `None` means no limit.
     otherwise: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ struct Window {
 }
 
 impl Window {
-    /// Returns whether the window covers `time`; one whose end is before its beginning passes
+    /// Returns whether the window covers `time`; a window that ends before it begins passes
     /// midnight.
     fn covers(&self, time: Time) -> bool {
         if self.from < self.to {
@@ -112,7 +112,7 @@ fn parse_rate(text: &str) -> Result<Option<u64>, String> {
 }
 
 impl Timetable {
-    /// Returns the bytes per second at this time of day; `None`: no limit.
+    /// Returns the bytes per second at this time of day; `None` means no limit.
     fn at(&self, time: Time) -> Option<u64> {
         let window = self.windows.iter().find(|window| window.covers(time));
         window.map_or(self.otherwise, |window| window.bytes_per_s)

@@ -1,9 +1,8 @@
-//! Completion of names that only the running command knows: buckets, keys, and the ids of
-//! transfers.
+//! Completes names that only the running command knows: buckets, keys, and the ids of transfers.
 //!
-//! The shell runs `COMPLETE=bash haul` once for its script and then, for every key press, this
+//! The shell runs `COMPLETE=bash haul` once to get its script and then, for every completion, this
 //! binary with the words so far. A completion prints only candidates, requests one page from a
-//! store, and gives up after [`PATIENCE`]: a key press must not hang.
+//! store, and gives up after [`PATIENCE`], because a key press must not hang.
 
 mod bash;
 
@@ -23,21 +22,21 @@ use crate::state_dir::journal_folder;
 use crate::store;
 use crate::target::{Address, Scheme};
 
-/// The time-out for opening the store and its answer.
+/// The time limit for opening the store and receiving its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Answers a completion request and returns true, if there is one.
+/// Answers a completion request and returns true; returns false if this is not one.
 pub(crate) fn answered() -> bool {
     let shells = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
     let here = std::env::current_dir().ok();
     CompleteEnv::with_factory(command)
         .shells(shells)
         .try_complete(std::env::args_os(), here.as_deref())
-        // A variable COMPLETE with another meaning must not prevent the command from working.
+        // A variable COMPLETE with another meaning must not prevent the command from running.
         .unwrap_or(false)
 }
 
-/// Returns the command line with a completer at every argument whose name tells its type.
+/// Returns the command line with a completer for every argument whose value name has one.
 fn command() -> Command {
     let mut command = Cli::command();
     let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
@@ -52,7 +51,7 @@ fn completed(argument: Arg) -> Arg {
     match name.map(clap::builder::Str::as_str) {
         Some("OBJECT" | "ADDRESS" | "BUCKET") => argument.add(ArgValueCompleter::new(addresses)),
         Some("SOURCE" | "TARGET") => argument.add(ArgValueCompleter::new(addresses_and_files)),
-        // The id of an upload at a store is not an id of this machine.
+        // The id of an upload at a store is not the id of a transfer of this machine.
         Some("ID") if argument.get_id() != "upload_id" => argument.add(ArgValueCompleter::new(ids)),
         Some("ID|ADDRESS") => argument.add(ArgValueCompleter::new(ids_and_addresses)),
         _ => argument,
@@ -126,7 +125,7 @@ async fn names(scheme: Scheme, begun: &str) -> Option<Vec<String>> {
         buckets.into_iter().map(|bucket| format!("{scheme}{}/", bucket.name)).collect::<Vec<_>>()
     };
     opened.close().await;
-    // A line break or an escape would reach the terminal through the shell.
+    // Exclude names with line breaks or escapes, which would reach the terminal through the shell.
     Some(found.into_iter().filter(|name: &String| !name.contains(is_unsafe)).collect())
 }
 

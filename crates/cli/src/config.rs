@@ -1,8 +1,9 @@
-//! The configuration file `haul.toml`: values below the environment and flags, and named remotes.
+//! The configuration file `haul.toml`: defaults below the environment and flags, and named remotes.
 //!
-//! A value for a run becomes the default of its flag. A value that names a store applies where
-//! `s3://` is opened, and nowhere else: `local://`, `haul serve` and transfers with a recorded
-//! store ignore it. A remote becomes flags: the environment never redirects a store that the user
+//! A value for a run becomes the default of its flag. A value that names a store applies only where
+//! `s3://` is opened: `local://`, `haul serve` and transfers with a recorded store ignore it. A
+//! remote is replaced by flags, because the environment must never redirect a store that the user
+//! names on the command line.
 //! names on the command line.
 
 mod file;
@@ -18,15 +19,15 @@ use etcetera::BaseStrategy;
 pub(crate) use self::file::{ConfigFile, Remote};
 use crate::args::{Cli, StoreArgs};
 
-/// The file of this process.
+/// The configuration file of this process.
 static READ: OnceLock<ConfigFile> = OnceLock::new();
 
 /// A key of the file, which is also the name of its flag without the dashes.
 pub(crate) struct ConfigKey {
     pub(crate) name: &'static str,
-    /// Variables that override the file; the first that is set counts.
+    /// Environment variables that override the file; the first that is set takes precedence.
     pub(crate) variables: &'static [&'static str],
-    /// Whether it names a store or its folder, and is not a default of a flag.
+    /// True for a key that names a store or its folder, and is not the default of a flag.
     pub(crate) is_of_store: bool,
 }
 
@@ -38,11 +39,11 @@ const fn key(
     ConfigKey { name, variables, is_of_store }
 }
 
-/// Every key, in the order in which `haul config` shows them.
+/// All keys, in the order in which `haul config` shows them.
 pub(crate) const KEYS: &[ConfigKey] = &[
     key("endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], true),
     key("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], true),
-    // Keys in the environment override a profile of the file too.
+    // Access keys in the environment also override a profile in the file.
     key("profile", &["AWS_PROFILE", "AWS_ACCESS_KEY_ID"], true),
     key("path-style", &[], true),
     key("virtual-host-style", &[], true),
@@ -65,21 +66,21 @@ impl ConfigKey {
     }
 }
 
-/// Returns `HAUL_CONFIG`, or `haul/haul.toml` in the user's configuration folder, and whether the
-/// file was named, so that it must exist.
+/// Returns the path from `HAUL_CONFIG`, or `haul/haul.toml` in the user's configuration folder, and
+/// whether the path was given explicitly, so that the file must exist.
 pub(crate) fn path() -> Option<(PathBuf, bool)> {
     if let Some(named) = std::env::var_os("HAUL_CONFIG") {
-        // Empty: no file at all.
+        // An empty value means no file at all.
         return if named.is_empty() { None } else { Some((named.into(), true)) };
     }
     let folders = etcetera::choose_base_strategy().ok()?;
     Some((folders.config_dir().join("haul/haul.toml"), false))
 }
 
-/// Parses the command line over the configuration file.
+/// Parses the command line, with defaults from the configuration file.
 ///
 /// # Errors
-/// Those of clap; an invalid file is a `ValueValidation` error.
+/// The errors of clap; an invalid file is a `ValueValidation` error.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
     let refuse =
         |problem: String| Cli::command().error(clap::error::ErrorKind::ValueValidation, problem);
@@ -101,12 +102,12 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from(&words)?)
 }
 
-/// Returns a value of the file that names a store, unless the environment has one.
+/// Replaces the names of remotes in a command line with their flags.
 pub(crate) fn expand(words: Vec<OsString>) -> Result<Vec<OsString>, String> {
     remotes::expand(words, READ.get())
 }
 
-/// Returns the command line for a line of `haul run`: limits of the engine have no defaults,
+/// Returns the parser for a line of `haul run`: limits of the engine have no defaults there,
 /// because they belong to the whole run.
 pub(crate) fn command_of_line() -> clap::Command {
     const OF_A_LINE: &str = "spool-dir";
@@ -128,7 +129,7 @@ pub(crate) fn data() -> Option<PathBuf> {
     of_store("data").map(PathBuf::from)
 }
 
-/// Adds values of the file that flags and environment leave open for an `s3://` store.
+/// Adds the file's values for an `s3://` store where flags and environment set none.
 pub(crate) fn filled_in(args: &StoreArgs) -> StoreArgs {
     let style_is_open = !args.path_style && !args.virtual_host_style;
     StoreArgs {

@@ -1,9 +1,10 @@
 //! The connection of an unfinished upload to its store, recorded in its journal without secrets.
 //!
-//! An upload is resumed and aborted at its first store, whatever this shell's environment, the
-//! profiles and the flags are today. So the resolved values are recorded: the endpoint, the region,
-//! bucket addressing, the profile and the file of trusted certificates by name. Not recorded:
-//! credentials, and `--no-verify-ssl`. A flag that contradicts the record is refused.
+//! An upload is resumed and aborted at the store where it started, even if the environment, the
+//! profiles or the flags have changed since. So the resolved values are recorded: the endpoint, the
+//! region, bucket addressing, and the names of the profile and of the file of trusted certificates.
+//! Credentials and `--no-verify-ssl` are not recorded. A flag that contradicts the record is
+//! refused.
 
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ pub(crate) enum Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct S3Connection {
     endpoint: String,
-    /// False: AWS's own endpoint, which follows from the region.
+    /// False for AWS's own endpoint, which follows from the region.
     endpoint_given: bool,
     region: String,
     path_style: bool,
@@ -47,8 +48,8 @@ pub(crate) struct S3Connection {
     dual_stack: bool,
     #[serde(default)]
     profile: Option<String>,
-    /// Whether `--profile` named it: then it overrides keys in the environment, which `AWS_PROFILE`
-    /// does not.
+    /// Whether `--profile` set the profile: it then overrides keys in the environment, which
+    /// `AWS_PROFILE` does not.
     #[serde(default)]
     profile_named: bool,
     #[serde(default, with = "path_text::optional")]
@@ -81,7 +82,7 @@ impl Connection {
     /// Returns the connection of a journal.
     ///
     /// # Errors
-    /// Another program that embeds the engine wrote the journal.
+    /// Fails if another program that embeds the engine wrote the journal.
     pub(crate) fn recorded(id: &str, beginning: &Beginning) -> Result<Self, Ended> {
         Self::read(id, &beginning.connection)
     }
@@ -107,8 +108,8 @@ impl Connection {
         }
     }
 
-    /// Returns a name of the store that stays the same from run to run: the endpoint of `local://`
-    /// has another port each time.
+    /// Returns a store name that is the same in every run. The endpoint of `local://` has a
+    /// different port each time.
     pub(crate) fn store_name(&self) -> String {
         match self {
             Self::Local { data } => match data.to_str() {
@@ -129,7 +130,7 @@ impl Connection {
         address_of(self.scheme(), object)
     }
 
-    /// Returns how a command without this record reaches the store.
+    /// Returns how a later command reaches the store without this record.
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::Local { data } => Reach::Inside(data.clone()),
@@ -146,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// The flags that lead a command of another shell there.
+    /// Returns the flags with which a command in another shell reaches the store.
     pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Local { data } => vec![("--data", data.to_string_lossy().into_owned())],
@@ -159,10 +160,10 @@ impl Connection {
         }
     }
 
-    /// Refuses flags of this command that name another store than the one of upload `id`.
+    /// Refuses flags of this command that name a store other than that of upload `id`.
     ///
     /// # Errors
-    /// The flag and the recorded value.
+    /// Names the flag and the recorded value.
     pub(crate) fn refuse_another(&self, id: &str, given: &StoreArgs) -> Result<(), Usage> {
         let contradiction = match self {
             Self::Local { data } => contradiction_of_local(data, given),
@@ -183,7 +184,7 @@ pub(crate) fn address(scheme: Scheme, beginning: &Beginning) -> Address {
     address_of(scheme, &beginning.object)
 }
 
-/// The address of an object.
+/// Returns the address of an object.
 pub(crate) fn address_of(scheme: Scheme, object: &ObjectRef) -> Address {
     Address { scheme, bucket: object.bucket.clone(), key: object.key.as_str().to_owned() }
 }
@@ -212,9 +213,9 @@ impl S3Connection {
         }
     }
 
-    /// Returns options that lead to the recorded store. Profile and certificates come from this
-    /// run's flags if none were recorded: they only affect credentials and trust. Today's
-    /// `AWS_CA_BUNDLE` is ignored.
+    /// Returns options that select the recorded store. Profile and certificates come from this
+    /// run's flags if none were recorded, because they only affect credentials and trust. The
+    /// current `AWS_CA_BUNDLE` is ignored.
     pub(crate) fn options(&self, given: &StoreArgs, run: S3Options) -> S3Options {
         let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
@@ -351,7 +352,8 @@ mod tests {
         assert_eq!(Connection::S3(aws).store_name(), "https://s3.amazonaws.com");
     }
 
-    /// Keys in the environment override `AWS_PROFILE`, and not `--profile`: later as at first.
+    /// Keys in the environment override `AWS_PROFILE` but not `--profile`, in later runs as in the
+    /// first.
     #[test]
     fn credentials_come_from_where_they_came_from() {
         let by_environment = S3Connection { profile_named: false, ..recorded() };

@@ -1,7 +1,7 @@
 //! The exit codes: the only enum behind `docs/exit-codes.md`, which a test compares with it.
 //!
-//! A script must distinguish "run it again" from "look first": a clean interruption, a doubt and
-//! leftover parts have their own codes. A code never changes its meaning.
+//! A script must be able to distinguish "run it again" from "check first", so a clean interruption,
+//! an unknown outcome and leftover parts have their own codes. The meaning of a code never changes.
 
 use std::process::ExitCode;
 
@@ -11,19 +11,19 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Everything requested was done.
     Done = 0,
-    /// It failed; nothing is left at the store.
+    /// The command failed; nothing is left at the store.
     Failed = 1,
     /// The command line is wrong, or requests something that Haul does not do; nothing was sent.
     Usage = 2,
     /// Interrupted by a signal; nothing is left, or what is left can be resumed.
     Interrupted = 3,
-    /// The answer to Complete was lost and could not be settled: look before sending again.
+    /// The outcome of Complete is unknown because its answer was lost: check before sending again.
     InDoubt = 4,
     /// Parts of an upload could not be removed and may be billed.
     LeftBehind = 5,
     /// The source changed while it was read.
     SourceChanged = 6,
-    /// The arrived (or stored) bytes are wrong, or could not be proven where proof was required.
+    /// The transferred or stored bytes are wrong, or could not be proven where proof was required.
     NotProven = 7,
     /// `--if-none-match` or `--if-match` did not hold: the object is unchanged.
     Precondition = 8,
@@ -47,8 +47,8 @@ impl Exit {
         Self::CannotBeProven,
     ];
 
-    /// Returns the outcome that the caller has to know: the higher code, but an interruption and a
-    /// plain failure yield to every more specific code.
+    /// Returns the outcome that the caller needs to know: the higher code, except that every more
+    /// specific code outranks an interruption and a plain failure.
     pub(crate) const fn worse(self, other: Self) -> Self {
         if self.code() >= other.code() { self } else { other }
     }

@@ -1,9 +1,9 @@
 //! The report of a failure: `error: what failed`, then cause by cause, then `hint: what to do about
 //! it`.
 //!
-//! Commands return `anyhow::Error`; its meaning comes from the known types in it: the engine's
-//! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`,
-//! to programs on stdout. Nothing here matches on texts.
+//! Commands return `anyhow::Error`; the exit code and the hint follow from the known types in its
+//! chain: the engine's error, the endpoint's, and [`Usage`]. People get the report on stderr and,
+//! with `--json`, programs get the same facts on stdout. Error texts are never matched.
 
 mod hints;
 #[cfg(test)]
@@ -23,7 +23,7 @@ use crate::target::{Address, Scheme, TargetError};
 use crate::upload_locator::UploadLocator;
 
 /// The context of an error: the failed action, its address and the data for its hint. Its text is
-/// the first line.
+/// the first line of the report.
 #[derive(Debug)]
 pub(crate) struct FailureContext {
     action: String,
@@ -36,7 +36,7 @@ pub(crate) struct FailureContext {
     hint: Option<String>,
 }
 
-/// A condition of the command line on the object's current state.
+/// A condition from the command line on the object's current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// `--if-none-match`: the key must not exist.
@@ -95,7 +95,7 @@ impl FailureContext {
         Self { locator: Some(locator), ..self }
     }
 
-    /// Adds a better hint than the engine, which knows less, can give.
+    /// Replaces the engine's hint with one that uses what only the caller knows.
     pub(crate) fn hinting(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -116,7 +116,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Creates the error with a correct alternative.
+    /// Creates the error with a hint that shows a correct command line.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
@@ -128,7 +128,7 @@ impl From<TargetError> for Usage {
     }
 }
 
-/// A failure with its own exit code and hint, from outside of the engine.
+/// A failure from outside the engine, with its own exit code and hint.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Ended {
@@ -145,7 +145,7 @@ pub(crate) struct Failure {
     event: &'static str,
     /// S3's error code if the store sent one, else our own code in the same spelling.
     code: String,
-    /// The advice for a program: `retry`, `refresh`, `resume` or `give-up`.
+    /// The advice for programs: `retry`, `refresh`, `resume` or `give-up`.
     advice: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -166,7 +166,7 @@ impl Failure {
         Self::of(&Usage { message, hint: None }.into())
     }
 
-    /// Determines the meaning of an error.
+    /// Classifies an error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let context = error.downcast_ref::<FailureContext>();
         let mut failure = Self {
@@ -218,7 +218,7 @@ impl Failure {
         failure
     }
 
-    /// The failure of one line of `haul run`.
+    /// Labels the failure as that of one line of `haul run`.
     pub(crate) fn of_line(self, number: u64) -> Self {
         Self { message: format!("line {number}: {}", self.message), ..self }
     }
@@ -231,7 +231,7 @@ impl Failure {
         }
     }
 
-    /// Labels a requested end, which is no error, and drops its causes.
+    /// Replaces the label of a requested stop, which is no error, and drops its causes.
     fn call_it(&mut self, label: &'static str, message: String) {
         self.label = label;
         self.message = message;
@@ -275,7 +275,7 @@ impl Failure {
     pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> Shown {
         let mut text = Shown::default().labelled(&paint(self.label), &self.message);
         for cause in &self.causes {
-            // Texts of others may have several lines: keep them below their first one.
+            // Texts from stores may have several lines: indent them below their first one.
             for (number, line) in shortened(cause).lines().enumerate() {
                 let before = if number == 0 { "  caused by: " } else { "             " };
                 text = text.line(&format!("{before}{line}"));
@@ -288,7 +288,7 @@ impl Failure {
     }
 }
 
-/// Shortens a text: a store may send a message of any length.
+/// Shortens a text, because a store may send a message of any length.
 fn shortened(text: &str) -> Cow<'_, str> {
     const LONGEST_CHARS: usize = 2000;
     match text.char_indices().nth(LONGEST_CHARS) {
@@ -299,9 +299,9 @@ fn shortened(text: &str) -> Cow<'_, str> {
 
 /// Returns the chain below the first line, without causes that only repeat a line above.
 ///
-/// Below the store's error are the layers of the SDK, each saying that the next one failed; only
-/// the last one, the root, is worth a line (for credentials the last two: what could not be done,
-/// and why).
+/// Below the store's error are the layers of the SDK, each reporting that the next one failed. Only
+/// the root cause is worth a line; for credentials the last two are, the failed action and its
+/// cause.
 fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     let chain: Vec<_> = error.chain().collect();
     let store =
@@ -350,7 +350,7 @@ fn advice(advice: Advice) -> (&'static str, Option<u64>) {
     }
 }
 
-/// The exit code of an error of the engine, alone.
+/// Returns the exit code for an error of the engine, regardless of its context.
 pub(crate) fn exit_of(error: &EngineError) -> Exit {
     exit(error)
 }
@@ -392,7 +392,8 @@ fn is_unmet_condition(error: &StoreError) -> bool {
         // A download has no flag for a condition.
         StoreErrorKind::PreconditionFailed => error.operation != Operation::GetObject,
         StoreErrorKind::ConditionalConflict => true,
-        // S3's answer to If-Match without an object; a write has no other reason for it.
+        // S3 answers If-Match with NoSuchKey if the object is missing; a write has no other reason
+        // for it.
         StoreErrorKind::NoSuchKey => is_write,
         _ => false,
     }
@@ -458,7 +459,7 @@ fn refused_folder(error: &haul_store::Error) -> Option<&'static str> {
     }
 }
 
-/// Returns code and exit code for an error of a folder checked without a server.
+/// Returns the error code and exit code for a failed check of a folder without a server.
 fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     use haul_store::Error;
     if let Some(code) = refused_folder(error) {
@@ -467,7 +468,7 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     match error {
         Error::Locked { .. } => ("Locked", Exit::Failed),
         Error::NotAStore { .. } => ("NotAStore", Exit::Usage),
-        // The metadata cannot even be opened.
+        // The metadata cannot be opened.
         Error::Damaged { .. }
         | Error::DamagedFile { .. }
         | Error::MetadataDamaged { .. }
@@ -476,7 +477,7 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     }
 }
 
-/// Returns the best hint that is known.
+/// Returns the most specific hint available.
 fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String> {
     if let Some(only) = own_hint(error) {
         return Some(only);
@@ -511,8 +512,8 @@ fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String>
     hint.map(|hint| context.map_or(hint.clone(), |context| concrete(&hint, context)))
 }
 
-/// Returns the hint for an access point without an address in the SDK: its alias is a bucket name
-/// like any other.
+/// Returns the hint for an access point whose address the SDK cannot determine: its alias can be
+/// used like a bucket name.
 fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
     let point = address.bucket.as_access_point()?;
     let EngineError::Store { source, .. } = error else { return None };
@@ -526,7 +527,7 @@ fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
     })
 }
 
-/// Returns a hint from the failure itself, such as the URL with the right scheme.
+/// Returns a hint derived from the failure itself, such as the URL with the right scheme.
 fn own_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::BadSetting { hint, .. } => Some(hint.clone()),

@@ -1,13 +1,13 @@
-//! Ctrl-C, SIGTERM and a closed terminal, as one stream of stop requests.
+//! Turns Ctrl-C, SIGTERM and a closed terminal into one stream of stop requests.
 //!
-//! Once this exists, a signal no longer ends the process: its holder must do so. It respects three
-//! habits of shells:
+//! Once an [`Interrupts`] exists, a signal no longer ends the process; its owner must do so. Three
+//! conventions of shells are followed:
 //!
 //! - `timeout 5 haul …` signals the process and then its whole group, so one request arrives twice
-//!   within milliseconds. A second one counts only after [`ONE_REQUEST`].
+//!   within milliseconds. A second signal counts only after [`ONE_REQUEST`].
 //! - `for f in *; do haul cp "$f" …; done`: a shell ends the loop only if the command *died of*
-//!   SIGINT. In the foreground of a terminal the process therefore ends itself with that signal
-//!   when everything else is done.
+//!   SIGINT. In the foreground of a terminal, the process therefore kills itself with that signal
+//!   when all other work is done.
 //! - `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
 
 use std::io;
@@ -19,10 +19,10 @@ use rustix::termios::tcgetpgrp;
 use signal_hook::consts::SIGINT;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals within this time of each other are one request.
+/// Signals that arrive within this time of each other count as one request.
 const ONE_REQUEST: Duration = Duration::from_millis(500);
 
-/// Whether a Ctrl-C was handled here, without the shell's knowledge so far.
+/// Set when a Ctrl-C was handled here; the shell does not know about it yet.
 static CTRL_C: AtomicBool = AtomicBool::new(false);
 
 /// Receives the signals that stop the process.
@@ -35,19 +35,19 @@ pub(crate) struct Interrupts {
     role: Role,
 }
 
-/// The kind of work while listening for signals.
+/// The kind of work to be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Work that ends by itself: a Ctrl-C ends the shell loop around it too.
+    /// Work that finishes by itself: a Ctrl-C ends the shell loop around it too.
     Work,
-    /// A server, which a signal is meant to end.
+    /// A server, which runs until a signal stops it.
     Server,
-    /// A server that reloads its keys on a hang-up, also under `nohup`.
+    /// A server that reloads its keys on SIGHUP, also under `nohup`.
     ServerWithKeys,
 }
 
 impl Interrupts {
-    /// Takes over the signals.
+    /// Installs the signal handlers.
     pub(crate) fn new(role: Role) -> io::Result<Self> {
         let ignored = role != Role::ServerWithKeys && hangup_is_ignored();
         let hangup = if ignored { None } else { Some(signal(SignalKind::hangup())?) };
@@ -60,12 +60,12 @@ impl Interrupts {
         })
     }
 
-    /// Returns whether a signal came: a failure of the store may end with the same exit code.
+    /// Returns whether a signal arrived: a failure of the store may have the same exit code.
     pub(crate) fn came(&self) -> bool {
         self.last.is_some()
     }
 
-    /// Returns the next signal, by the name that people know.
+    /// Waits for the next signal and returns its familiar name.
     pub(crate) async fn next(&mut self) -> &'static str {
         loop {
             let name = self.wait().await;
@@ -100,10 +100,11 @@ impl Interrupts {
     }
 }
 
-/// Ends the process by SIGINT if a Ctrl-C ended the work and a shell in front of a terminal waits
-/// for it.
+/// Ends the process by SIGINT if a Ctrl-C stopped the work and a shell at a terminal waits for the
+/// process.
 ///
-/// Returns otherwise: in a pipeline of a service or under `kill -INT` the exit code says more.
+/// Returns otherwise: in the pipeline of a service, or under `kill -INT`, the exit code is more
+/// informative.
 pub(crate) fn end_the_loop_around_us() {
     if CTRL_C.load(Ordering::Relaxed) && is_in_foreground() {
         // If this fails, the exit code still reports the interruption.
@@ -117,7 +118,8 @@ fn is_in_foreground() -> bool {
     tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp())
 }
 
-/// Returns whether hang-ups are ignored, from Linux's mask of ignored signals, without `unsafe`.
+/// Returns whether SIGHUP is ignored, from the mask of ignored signals in Linux's `/proc`, without
+/// `unsafe`.
 fn hangup_is_ignored() -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
     ignores(&status, 1)

@@ -1,4 +1,4 @@
-//! The notice about parts that may be left at the store when a signal ends the command.
+//! Formats the notice about parts that may be left at the store when a signal stops the command.
 
 use haul::Event;
 use haul::parts::UploadId;
@@ -10,7 +10,7 @@ use crate::upload_locator::UploadLocator;
 /// The effect of the first signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// The parts in flight may still arrive; then the command prints how to resume.
+    /// Parts in flight may still arrive; then the command prints how to resume.
     Pause,
     /// The sent parts are removed.
     Abort,
@@ -20,10 +20,10 @@ pub(crate) enum OnInterrupt {
 #[derive(Debug)]
 pub(crate) struct LeftoverNotice {
     on_interrupt: OnInterrupt,
-    /// `None`: a download, which leaves nothing at a store.
+    /// The locator of the upload; `None` for a download, which leaves nothing at a store.
     locator: Option<UploadLocator>,
     upload_id: Option<UploadId>,
-    /// Whether it is in parts; unknown until it has started.
+    /// Whether the upload has several parts; `None` until it has started.
     multipart: Option<bool>,
 }
 
@@ -66,8 +66,8 @@ impl LeftoverNotice {
         let what = match self.on_interrupt {
             OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
             OnInterrupt::Abort if in_parts => "removing what was sent",
-            // A single request leaves no parts, a download removes its file, an upload that has not
-            // started has nothing in flight.
+            // A single request leaves no parts, a download removes its file, and an upload that has
+            // not started has nothing in flight.
             _ => "stopping",
         };
         format!("{signal}: {what}; press again to quit immediately")
@@ -95,7 +95,8 @@ impl LeftoverNotice {
                     hint: Some(format!("abort it: {}", locator.abort(&upload_id))),
                 },
             },
-            // It would have ended at the first signal if its bytes had not been sent.
+            // The bytes must have been sent; otherwise the upload would have ended at the first
+            // signal.
             (None, Some(_)) if self.multipart == Some(false) => Ended {
                 exit: Exit::InDoubt,
                 code: "InDoubt",

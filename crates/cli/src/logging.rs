@@ -1,12 +1,12 @@
-//! The log on stderr, enabled by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v` has
-//! one line per request, `-vv` retries and decisions too, `-vvv` the wire. Without `-v`, `haul
-//! serve` logs problems that need its operator (a full disk, a store that takes no writes); the
-//! other commands report failures themselves.
+//! The log on stderr, enabled by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v`
+//! logs one line per request, `-vv` also retries and decisions, `-vvv` also the bytes on the wire.
+//! Without `-v`, `haul serve` logs problems that need its operator (a full disk, a store that
+//! rejects writes); the other commands report failures themselves.
 //!
-//! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and
+//! Secrets never reach the log. Our own crates keep them in types without `Display`. The HTTP and
 //! signing layers below print whole requests at their finest levels, and `s3s` prints an invalid
-//! document, whole and at any level. So those stay off whatever `HAUL_LOG` contains; `haul-server`
-//! logs the result of every request itself.
+//! document in full at any level, so these stay disabled whatever `HAUL_LOG` contains;
+//! `haul-server` logs the result of every request itself.
 
 mod escaping;
 
@@ -28,21 +28,21 @@ const TALKATIVE: [&str; 5] =
 /// A layer that prints what clients send, even at `ERROR`.
 const CARELESS: &str = "s3s";
 
-/// The log without `-v` and `HAUL_LOG`.
+/// The log level without `-v` and `HAUL_LOG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unasked {
     /// No log.
     Nothing,
     /// Problems that need the operator.
     Warnings,
-    /// Only errors among these.
+    /// Only problems at level `ERROR`.
     Errors,
 }
 
 /// Starts the log. `verbosity` counts the `-v`.
 ///
 /// # Errors
-/// The problem with `HAUL_LOG`.
+/// Describes the problem with `HAUL_LOG`.
 pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), String> {
     let text = match std::env::var("HAUL_LOG") {
         Ok(text) if !text.is_empty() => text,
@@ -56,7 +56,7 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         .and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let ansi = crate::output::paint("log") != "log";
     let layer = tracing_subscriber::fmt::layer()
-        // A closed stderr must not cause a panic in the layer's own report of it.
+        // With stderr closed, the layer's report of its own write error must not panic.
         .log_internal_errors(false)
         .with_ansi(ansi);
     let layer = match mode {

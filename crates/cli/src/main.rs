@@ -1,8 +1,8 @@
 //! The `haul` command: arguments, colours, progress and exit codes around the engine and the
 //! endpoint.
 //!
-//! Only this crate prints, reads the environment and exits. The engine moves the bytes; this crate
-//! decides what a person sees.
+//! Only this crate prints, reads the environment and exits. The engine transfers the bytes; this
+//! crate decides what the user sees.
 
 mod args;
 mod bandwidth;
@@ -43,7 +43,8 @@ use crate::failure::Failure;
 use crate::logging::Unasked;
 use crate::output::{Mode, Shown, paint};
 
-/// Tasks wait for the network most of the time; computation and file reads have their own threads.
+/// The minimum number of worker threads. Tasks mostly wait for the network; computation and file
+/// reads have their own threads.
 const WORKER_THREADS_MIN: usize = 2;
 const WORKER_THREADS_MAX: usize = 8;
 /// The maximum number of threads for blocking work: reading, writing and hashing files. More would
@@ -89,7 +90,7 @@ fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(commands::run(cli, mode));
-    // Required work has ended by now; a second Ctrl-C waits for nothing.
+    // All required work has ended; do not wait for what a second Ctrl-C left running.
     runtime.shutdown_background();
     result
 }

@@ -1,8 +1,8 @@
-//! The limit of open files of this process.
+//! Raises the limit of open files of this process.
 //!
 //! Most systems start programs with a soft limit of 1,024, for the sake of those that use `select`,
-//! and let each raise it to the hard one. At the limit a server cannot even accept a connection to
-//! refuse it, so the endpoint also limits its connections accordingly.
+//! and let each program raise it to the hard limit. At the limit, a server cannot even accept a
+//! connection to refuse it, so the number of connections is limited accordingly.
 
 use haul_server::Limits;
 
@@ -26,7 +26,7 @@ fn raise() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // Some systems do not accept an unlimited hard limit as the soft one; then it stays unchanged.
+    // Some systems reject an unlimited soft limit; the limit then stays unchanged.
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => maximum,
         Err(_) => current,

@@ -1,14 +1,15 @@
-//! All output: results on stdout, everything else on stderr, with colours where they are wanted.
+//! Prints all output: results on stdout, everything else on stderr, coloured where appropriate.
 //!
-//! Two kinds of commands print. One *acts* (cp, rm, abort, serve): [`Mode::result`] and
-//! [`Mode::event`] cannot fail, because a full or closed stdout must stop the output and never the
-//! action; its exit code stays the action's. The other *reports* (ls, uploads): printing is its
-//! work, so [`Mode::row`] and [`Mode::record`] return a [`StdoutError`], and a reader that closes
-//! the pipe (`haul ls | head`) ends the command with 0.
+//! There are two kinds of commands. A command that *acts* (cp, rm, abort, serve) uses
+//! [`Mode::result`] and [`Mode::event`], which cannot fail: a full or closed stdout must stop the
+//! output but never the action, and the exit code stays that of the action. A command that
+//! *reports* (ls, uploads) uses [`Mode::row`] and [`Mode::record`], which return a [`StdoutError`],
+//! because printing is its work; a reader that closes the pipe (`haul ls | head`) ends the command
+//! with exit code 0.
 //!
-//! Names, error texts, ids and regions come from stores that others write to. Every line for a
-//! person is printed here, with escapes for everything that could move the cursor, colour a
-//! terminal or reorder text; in JSON as `\u009b`.
+//! Names, error texts, ids and regions come from stores that others write to. This file prints
+//! every line for people, and escapes everything that could move the cursor, colour a terminal or
+//! reorder text; JSON has these characters as `\u009b`.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -22,9 +23,9 @@ use crate::session;
 /// The output mode of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// A bar on stderr, the result on stdout.
+    /// A progress bar on stderr, the result on stdout.
     Terminal,
-    /// A line now and then on stderr, the result on stdout.
+    /// Occasional progress lines on stderr, the result on stdout.
     Plain,
     /// One JSON object per line on stdout, errors on stderr.
     Json,
@@ -51,8 +52,8 @@ impl Mode {
         }
     }
 
-    /// Prints a text of several lines, for a person. [`shown`] must have made each value in it, so
-    /// that none can add a line.
+    /// Prints a text of several lines, for a person. The caller passes each value in it through
+    /// [`shown`], so that no value can add a line.
     pub(crate) fn page(self, text: &str) {
         text.lines().for_each(|line| self.result(line));
     }
@@ -106,16 +107,17 @@ impl Mode {
     }
 }
 
-/// A report could not be printed: the disk below stdout is full, or its reader has gone.
+/// The error for a report that could not be printed: the disk is full, or the reader has closed
+/// stdout.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
 pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 
-/// Set by the first line that could not be printed; nothing is printed after it.
+/// Set when a line could not be printed; nothing is printed after it.
 static STDOUT_IS_GONE: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line of an action. The first failure is reported on stderr, unless the reader closed
-/// the pipe, and is the last attempt.
+/// the pipe; after it, printing is not attempted again.
 fn print_if_possible(line: &str) {
     if STDOUT_IS_GONE.load(Ordering::Relaxed) {
         return;
@@ -208,7 +210,7 @@ pub(crate) fn visible(name: &str) -> String {
     escaped(name, |c| (c == '\\' || is_unsafe(c)).then(|| c.escape_default().to_string()))
 }
 
-/// A value as JSON on one line; of a line of `haul run` with its number in front.
+/// Formats a value as JSON on one line; within `haul run`, with the line number in front.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
     let text = json_escape(&serde_json::to_string(value)?);
     match (session::line_number(), text.strip_prefix('{')) {
@@ -219,7 +221,7 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
     }
 }
 
-/// Escapes everything in JSON that a terminal interprets: `serde_json` escapes only characters
+/// Escapes every character in JSON that a terminal interprets; `serde_json` escapes only those
 /// below 0x20. Such characters occur in strings; outside of them there is at most a line break.
 pub(crate) fn json_escape(text: &str) -> String {
     let unit = |unit: &u16| format!("\\u{unit:04x}");
@@ -239,7 +241,7 @@ fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
     out
 }
 
-/// Returns whether a terminal interprets a character or shows nothing for it.
+/// Returns whether a terminal interprets a character or displays nothing for it.
 pub(crate) fn is_unsafe(c: char) -> bool {
     // C0, DEL and C1.
     c.is_control()
@@ -271,7 +273,8 @@ mod tests {
         assert_eq!(visible("\u{9b}2J\u{7f}\u{fffe}"), "\\u{9b}2J\\u{7f}\\u{fffe}");
     }
 
-    /// A key with a line break and one with a backslash and an n looked the same in `haul ls`.
+    /// Regression: a key with a line break and one with a backslash and an n looked the same in
+    /// `haul ls`.
     #[test]
     fn no_two_names_look_the_same() {
         assert_eq!(visible("a\nb"), r"a\nb");

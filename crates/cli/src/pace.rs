@@ -1,10 +1,11 @@
-//! The current rate: over the last seconds, so that neither a slow start nor bytes of an earlier
-//! run distort the estimate. Pure: the caller passes the time.
+//! Measures the current rate over the last seconds, so that neither a slow start nor the bytes of
+//! an earlier run distort the estimate. Pure: the caller passes the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Long enough to be steady with parts that arrive in bursts, short enough to react to a change.
+/// The measured time: long enough for a steady rate with parts that arrive in bursts, short enough
+/// to react to a change.
 const WINDOW: Duration = Duration::from_secs(8);
 
 /// The positions of the last seconds.
@@ -16,7 +17,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// Adds a position.
     pub(crate) fn see(&mut self, now: Instant, position: u64) {
-        // Bytes lost with a broken part are sent again: the rate must not become negative.
+        // Bytes of a failed part are sent again: the rate must not become negative.
         while self.seen.back().is_some_and(|(_, last)| *last > position) {
             self.seen.pop_back();
         }
@@ -33,7 +34,7 @@ impl Pace {
         self.seen.clear();
     }
 
-    /// Returns the bytes that arrived, and in which time.
+    /// Returns the bytes that arrived within the window, and the time they took.
     pub(crate) fn lately(&self) -> (u64, Duration) {
         match (self.seen.front(), self.seen.back()) {
             (Some((first, from)), Some((last, to))) => (to - from, *last - *first),
@@ -41,7 +42,7 @@ impl Pace {
         }
     }
 
-    /// Returns the time for the rest at this rate; `None` before there is one.
+    /// Returns the estimated time for the remaining bytes; `None` while the rate is unknown.
     pub(crate) fn left(&self, rest_bytes: u64) -> Option<Duration> {
         let (bytes, time) = self.lately();
         if bytes == 0 {
@@ -66,7 +67,7 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.left(100), None);
         for second in 0..=20 {
-            // Ten a second at first, a hundred later.
+            // The rate is ten bytes a second at first, then a hundred.
             let position = if second <= 10 { second * 10 } else { 100 + (second - 10) * 100 };
             pace.see(after(start, second), position);
         }

@@ -1,6 +1,7 @@
-//! The monthly cost of forgotten parts, from a small dated table that the user can override.
+//! Estimates the monthly cost of unfinished uploads from a small dated table that the user can
+//! override.
 //!
-//! Without a price there is no cost. The host of an endpoint identifies its provider.
+//! No cost is shown where no price is known. The host of an endpoint identifies its provider.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ struct Table {
 struct Entry {
     /// The provider: `aws`, `r2`, `b2`, or the host name of an endpoint.
     provider: String,
-    /// The regions; none means every region.
+    /// The regions; empty means every region.
     #[serde(default)]
     regions: Vec<String>,
     class: String,
@@ -44,12 +45,12 @@ pub(crate) struct Price {
     as_of: String,
 }
 
-/// The tables, the user's first.
+/// The price tables, the user's first.
 #[derive(Clone, Debug)]
 pub(crate) struct Prices(Vec<Table>);
 
 impl Prices {
-    /// Reads the built-in table, and before it the user's file if there is one.
+    /// Reads the user's file, if given, and the built-in table.
     pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Self> {
         let given = given.map(PathBuf::from).or_else(|| {
             std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -86,9 +87,9 @@ impl Prices {
 }
 
 impl Price {
-    /// Returns the cost of so many bytes per month.
+    /// Returns the monthly cost of `bytes`.
     pub(crate) fn cost(&self, bytes: u64) -> f64 {
-        // An estimate: the last digits do not matter.
+        // The cost is an estimate, so the last digits do not matter.
         #[allow(clippy::cast_precision_loss)]
         let gib = bytes as f64 / GIB;
         gib * self.per_gib_month

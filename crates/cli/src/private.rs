@@ -1,10 +1,11 @@
-//! Files that only their owner should read: warnings for exposed ones, and the mode of new ones.
+//! Protects files that only their owner should read: warns about exposed ones, and restricts new
+//! ones.
 
 use std::path::Path;
 
 use crate::output::Mode;
 
-/// Warns if every user of this machine can read a file with secrets.
+/// Warns if other users of this machine can read a file with secrets.
 pub(crate) fn warn_if_exposed(file: &Path, holds: &str, mode: Mode) {
     if !others_can_read(file) {
         return;
@@ -16,7 +17,8 @@ pub(crate) fn warn_if_exposed(file: &Path, holds: &str, mode: Mode) {
     );
 }
 
-/// Follows links: the target is the file that is read.
+/// Returns whether others can read the file. Follows links, because the target is the file that is
+/// read.
 fn others_can_read(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 

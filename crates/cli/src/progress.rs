@@ -1,8 +1,8 @@
-//! The progress of a transfer: a bar on a terminal, a line every ten seconds elsewhere, an event
-//! every second for programs.
+//! Shows the progress of a transfer: a bar on a terminal, a line every ten seconds elsewhere, an
+//! event every second for programs.
 //!
-//! The loop in `transfer.rs` draws everything; there are no threads here. The position never
-//! exceeds the bytes that can still arrive: bytes on the wire count, repeated ones do not.
+//! Has no threads: the loop in `transfer.rs` triggers all drawing. The position never exceeds the
+//! bytes that can still arrive: bytes on the wire count, repeated ones do not.
 
 mod endless;
 mod line;
@@ -24,8 +24,7 @@ pub(crate) use crate::pace::Pace;
 use crate::related::related;
 use crate::size::{human_age, human_duration, human_rate, human_size};
 
-/// The interval between two readings of the numbers: often enough to look alive, rarely enough to
-/// cost nothing.
+/// The interval between two updates: short enough to look alive, long enough to cost nothing.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
 
 /// The interval between two lines in a log file.
@@ -56,11 +55,11 @@ pub(crate) struct Snapshot {
     pub(crate) arrived_bytes: u64,
     /// Parts in flight.
     pub(crate) parts_in_flight: u32,
-    /// The total, if no event has it.
+    /// The total, if no event reports it.
     pub(crate) size_bytes: Option<u64>,
 }
 
-/// The progress of a transfer, for a program: once a second.
+/// The progress event of a transfer, for programs; sent once a second.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "progress")]
 struct ProgressEvent {
@@ -68,7 +67,7 @@ struct ProgressEvent {
     moved_bytes: u64,
     /// Bytes that have arrived for good.
     arrived_bytes: u64,
-    /// `None` for a stream that has not ended.
+    /// The size; `None` for a stream that has not ended.
     size_bytes: Option<u64>,
     parts_in_flight: u32,
     /// The rate over the last seconds.
@@ -83,19 +82,18 @@ pub(crate) struct View {
     source: String,
     /// The address of the object, for hints about unfinished uploads.
     address: Option<String>,
-    /// The lines on the terminal now; only in [`Mode::Terminal`].
+    /// The lines currently on the terminal; only in [`Mode::Terminal`].
     status: Status,
     pace: Pace,
     last_line: Instant,
     size_bytes: Option<u64>,
-    /// Whether it is a stream in parts, which has started although its length is unknown.
+    /// Whether this is a stream in parts, which has started although its length is unknown.
     streams: bool,
     /// For a stream, the largest part so far.
     part_size_bytes: u64,
-    /// Bytes of an earlier run: they have arrived, but were not sent now.
+    /// Bytes of an earlier run: they have arrived, but were not sent by this run.
     resumed_bytes: u64,
-    /// Bytes that had been sent before the shown upload began: those of an upload that the store
-    /// lost.
+    /// Bytes that were sent for an upload that the store lost, before the current upload started.
     lost_bytes: u64,
     moved_bytes: u64,
     retries: u32,
@@ -195,7 +193,7 @@ impl View {
     }
 
     fn start(&mut self, size_bytes: u64, part_size_bytes: u64) {
-        // An upload that restarts starts twice.
+        // A restarted upload has a second start event.
         self.finish();
         self.size_bytes = Some(size_bytes);
         self.part_size_bytes = part_size_bytes;
@@ -311,7 +309,7 @@ impl View {
     }
 }
 
-/// Formats `resuming: 61 % already there`.
+/// Formats a message such as `resuming: 61 % already there`.
 fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> String {
     const NAMED_MAX: usize = 10;
     let percent = u128::from(arrived_bytes) * 100 / u128::from(size_bytes.max(1));
@@ -324,8 +322,8 @@ fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> St
     text
 }
 
-/// Formats the notice about unfinished uploads of the key without a journal here, with what can be
-/// done about them.
+/// Formats the notice about unfinished uploads of the same key without a journal here, with the
+/// commands for them.
 fn unfinished(count: usize, initiated: Option<Timestamp>, address: Option<&str>) -> String {
     let begun = initiated.map_or_else(String::new, |time| {
         format!(", begun {}", human_age(Timestamp::now().duration_since(time).unsigned_abs()))
@@ -420,7 +418,8 @@ mod tests {
         assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
     }
 
-    /// The store lost the upload with half of it sent: those bytes are no progress of the next one.
+    /// Regression: the store lost an upload with half of it sent; those bytes are no progress of
+    /// the next upload.
     #[test]
     fn what_a_lost_upload_had_sent_does_not_count() {
         let mut view = view();

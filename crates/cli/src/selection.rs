@@ -1,8 +1,8 @@
 //! The objects of one address: those below a folder, those with a prefix, or those that match a
 //! pattern.
 //!
-//! Wildcards work as in `aws s3` and s5cmd: `*` matches any text, including `/`. The store lists
-//! the part before the first one; the rest is matched here, key by key.
+//! Wildcards work as in `aws s3` and s5cmd: `*` matches any text, including `/`. The store filters
+//! by the part before the first wildcard; this file matches the rest, key by key.
 
 use haul::parts::{Bucket, Glob, NameFilter};
 
@@ -17,13 +17,13 @@ pub(crate) struct Selection {
     pub(crate) prefix: String,
     glob: Option<Glob>,
     filter: NameFilter,
-    /// The bytes of a key before the name that the filter sees.
+    /// The length in bytes of the part of a key that the filter does not see.
     root: usize,
 }
 
 impl Selection {
-    /// Selects everything below a folder: the key gets a `/` unless it ends in one. An empty key is
-    /// the whole bucket.
+    /// Selects everything below a folder: appends a `/` to the key unless it ends in one. An empty
+    /// key selects the whole bucket.
     pub(crate) fn below(address: &Address) -> Self {
         Self::beginning_with(address, &folder(&address.key))
     }
@@ -43,7 +43,7 @@ impl Selection {
         }
     }
 
-    /// Selects the matches of a key with wildcards; `None` if it has none.
+    /// Selects the matches of a key with wildcards; `None` if the key has none.
     pub(crate) fn pattern(address: &Address) -> Option<Self> {
         if !Glob::is_pattern(&address.key) {
             return None;
@@ -63,11 +63,11 @@ impl Selection {
         self.glob.is_some()
     }
 
-    /// Returns whether a key matches, before the filter.
+    /// Returns whether a key matches, ignoring the filter.
     pub(crate) fn names(&self, key: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.matches(key),
-            // A store may return keys without the requested prefix: they are not touched.
+            // A store may return keys without the requested prefix: they are not selected.
             None => key.starts_with(&self.prefix),
         }
     }

@@ -1,9 +1,9 @@
 //! The state that the lines of `haul run` share: opened stores, one engine for each, and the number
 //! of the line that prints.
 //!
-//! A task-local value: every line is a task of its own with its session and its number. Commands do
-//! not know of it. [`crate::store::open`] uses the session, and so does [`OpenedStore::engine`];
-//! outside a session both create their own.
+//! The session is a task-local value: each line is a separate task with its session and its number.
+//! Commands are unaware of it. [`crate::store::open`] and [`OpenedStore::engine`] use the session;
+//! outside a session each creates a new store or engine.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -47,7 +47,7 @@ impl Session {
         LINE.scope(Line { session: Arc::clone(self), number }, work).await
     }
 
-    /// Returns the store of this name; the first caller opens it.
+    /// Returns the store with this name, opened by the first caller.
     pub(crate) async fn store<Opening>(
         &self,
         name: String,
@@ -67,7 +67,7 @@ impl Session {
         Ok(share)
     }
 
-    /// Closes the stores. No line may run any more.
+    /// Closes the stores. Must only be called when no line is running.
     pub(crate) async fn close(&self) {
         for (_, shared) in self.stores.lock().await.drain() {
             shared.engine.close().await;

@@ -1,11 +1,12 @@
-//! The outcome of a command with several steps: the failure of a single one is the command's, of
-//! several each is reported at once, and the worst decides the exit code.
+//! Combines the outcomes of a command with several steps: the failure of a single step becomes the
+//! command's; with several steps each failure is reported at once, and the worst decides the exit
+//! code.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Mode, paint};
 
-/// Collects outcomes.
+/// The outcomes so far.
 #[derive(Debug)]
 pub(crate) struct Several {
     mode: Mode,
@@ -15,7 +16,7 @@ pub(crate) struct Several {
 }
 
 impl Several {
-    /// Creates the collection for so many steps.
+    /// Creates the collection for `count` steps.
     pub(crate) fn of(count: usize, mode: Mode) -> Self {
         Self { mode, count, only: None, worst: Exit::Done }
     }
@@ -37,7 +38,7 @@ impl Several {
         }
     }
 
-    /// Returns whether one of them was interrupted, so that the rest does not start.
+    /// Returns whether a step was interrupted, so that the remaining ones must not start.
     pub(crate) fn interrupted(&self) -> bool {
         self.worst == Exit::Interrupted
     }

@@ -1,7 +1,7 @@
 //! Parses and formats byte counts.
 //!
 //! Parsing is exact: `8MiB`, `64M` and `67108864` are powers of two or plain bytes, `8MB` is
-//! decimal. A letter alone is binary, as in rclone and dd: a part size of `5M` must not fall a
+//! decimal. A letter alone is binary, as in rclone and dd: a decimal part size of `5M` would be a
 //! quarter of a megabyte below the smallest part that S3 accepts.
 
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         _ => text.to_owned(),
     };
     match binary.parse::<ByteSize>() {
-        // The parser saturates: a number that does not fit becomes the largest one.
+        // The parser saturates: a number that does not fit becomes `u64::MAX`.
         Ok(ByteSize(u64::MAX)) => Err(format!("{text} is more bytes than can be counted")),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("write a number of bytes, such as 8MiB, 64M or 67108864".to_owned()),
     }
 }
 
-/// As [`parse_size`], but at least one byte.
+/// Parses like [`parse_size`], but refuses zero.
 pub(crate) fn parse_size_above_zero(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         0 => Err("must be more than zero".to_owned()),
@@ -33,26 +33,26 @@ pub(crate) fn parse_size_above_zero(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Formats `1.4 GiB`, `512 B`.
+/// Formats a size such as `1.4 GiB` or `512 B`.
 pub(crate) fn human_size(bytes: u64) -> String {
     ByteSize(bytes).display().iec().to_string()
 }
 
-/// Formats `118 MiB/s`.
+/// Formats a rate such as `118 MiB/s`.
 pub(crate) fn human_rate(bytes: u64, elapsed: Duration) -> String {
-    // Precision does not matter in a rate for people.
+    // The rate is for people, so precision does not matter.
     #[allow(clippy::cast_precision_loss)]
     let rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
     format!("{}/s", rounded(rate))
 }
 
-/// Formats `128 MiB`, `1.9 GiB`: short, for a progress bar.
+/// Formats a short size for a progress bar, such as `128 MiB` or `1.9 GiB`.
 pub(crate) fn short_size(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss)]
     rounded(bytes as f64)
 }
 
-/// Rounds; no decimals from 10 on, where they would only flicker.
+/// Rounds to one decimal; to none from 10 on, where it would only flicker.
 fn rounded(mut bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
@@ -67,7 +67,7 @@ fn rounded(mut bytes: f64) -> String {
     }
 }
 
-/// Formats `0:07`, `1:50`, `12:03:00`: a time that counts down.
+/// Formats a remaining time such as `0:07`, `1:50` or `12:03:00`.
 pub(crate) fn human_clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds / 3600 {
@@ -88,7 +88,7 @@ pub(crate) fn human_age(age: Duration) -> String {
     }
 }
 
-/// Formats `340 ms`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
+/// Formats a duration such as `340 ms`, `12.1 s`, `3 min 20 s` or `2 h 03 min`.
 pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

@@ -1,4 +1,4 @@
-//! The folder of the journals: `HAUL_STATE_DIR`, or the user's state folder.
+//! Locates the folder of the journals: `HAUL_STATE_DIR`, or the user's state folder.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(crate) fn journal_folder() -> Result<JournalFolder, Ended> {
     let state = match given {
         Some(given) => std::path::absolute(&given).unwrap_or(given),
         None => match etcetera::choose_base_strategy() {
-            // XDG has one; the type allows for strategies without.
+            // XDG defines a state folder; the type also allows for strategies without one.
             Ok(folders) => folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("haul"),
             Err(_) => {
                 return Err(Ended {

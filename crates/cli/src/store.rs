@@ -1,4 +1,4 @@
-//! Opens the store of an address and the flags.
+//! Opens the store of an address, as the flags specify.
 //!
 //! `s3://` follows the flags and the AWS configuration chain; `local://` is the endpoint of this
 //! machine.
@@ -24,29 +24,29 @@ use crate::session;
 use crate::target::Scheme;
 use crate::upload_locator::Reach;
 
-/// A store, and everything that has to live as long as it is used.
+/// A store, and everything that must live as long as it is in use.
 pub(crate) struct OpenedStore {
-    /// The store for requests.
+    /// The store that requests go to.
     pub(crate) store: Arc<dyn Store>,
-    /// The record for later runs.
+    /// The connection to record in journals.
     pub(crate) connection: Connection,
     /// How later commands reach the store.
     pub(crate) reach: Reach,
     /// Whether a missing bucket has to be created first, as `local://` promises.
     pub(crate) makes_buckets: bool,
     inside: Option<local::Inside>,
-    /// Of a session: the engine that its commands share.
+    /// In a session, the engine that its commands share.
     engine: Option<Engine>,
 }
 
 impl OpenedStore {
-    /// The engine of this command: the session's, or one with these limits.
+    /// Returns the engine of this command: the session's, or a new one with these limits.
     pub(crate) fn engine(&self, limits: EngineOptions) -> Engine {
         let own = || Engine::new(Arc::clone(&self.store), limits);
         self.engine.clone().unwrap_or_else(own)
     }
 
-    /// The same store for one command of a session, which keeps what has to stay alive.
+    /// Returns the same store for one command of a session; the session keeps the endpoint alive.
     pub(crate) fn share(&self, engine: Engine) -> Self {
         Self {
             store: Arc::clone(&self.store),
@@ -73,7 +73,8 @@ impl OpenedStore {
         }
     }
 
-    /// Stops the endpoint inside, if there is one. Its answered requests are on disk already.
+    /// Stops the endpoint in this process, if there is one. Requests that it answered are already
+    /// on disk.
     pub(crate) async fn close(self) {
         drop(self.store);
         if let Some(inside) = self.inside {
@@ -82,7 +83,7 @@ impl OpenedStore {
     }
 }
 
-/// Opens the store of a scheme; in a session, the one that its commands share.
+/// Opens the store of a scheme, or returns the one that the commands of a session share.
 pub(crate) async fn open(
     scheme: Scheme,
     args: &StoreArgs,
@@ -143,8 +144,8 @@ async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Resul
     }
 }
 
-/// Opens the store of a journal: the first store of its upload, and no other. `args` are this
-/// run's, which contradict nothing recorded.
+/// Opens the store that a journal records, and no other. `args` are this run's flags, which must
+/// not contradict the record.
 pub(crate) async fn open_recorded(
     connection: &Connection,
     args: &StoreArgs,
@@ -240,7 +241,7 @@ fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
     }
 }
 
-/// What `local://` goes through.
+/// The endpoint that serves `local://`.
 struct LocalEndpoint {
     endpoint: String,
     region: String,

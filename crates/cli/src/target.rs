@@ -1,8 +1,8 @@
-//! Addresses on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or `-`.
+//! Parses addresses on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or `-`.
 //!
-//! As in `aws s3 cp`, a key that ends in `/`, or no key at all, gets the file's name appended. Keys
-//! are bytes and not paths: nothing is normalised. A text that looks like another URL is refused
-//! instead of being taken for a strange file name; `./` in front makes it a path.
+//! As in `aws s3 cp`, the file's name is appended to a key that ends in `/` and to an empty key.
+//! Keys are bytes and not paths, so nothing is normalised. A text that looks like another URL is
+//! refused instead of being read as an unusual file name; with `./` in front it is a path.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -88,7 +88,7 @@ pub(crate) enum TargetError {
 }
 
 impl Scheme {
-    /// Returns the beginning of addresses.
+    /// Returns the prefix of addresses with this scheme.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::S3 => "s3://",
@@ -120,7 +120,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Splits the scheme off, if the text is an address at all.
+/// Splits off the scheme; `None` if the text is not an address.
 fn split_scheme(text: &str) -> Result<Option<(Scheme, &str)>, TargetError> {
     for scheme in [Scheme::S3, Scheme::Local] {
         if let Some(rest) = text.strip_prefix(scheme.prefix()) {
@@ -193,7 +193,7 @@ impl Address {
         Ok(ObjectRef { bucket: self.bucket.clone(), key: Key::new(self.key.clone())? })
     }
 
-    /// Returns whether a file's name is to be appended.
+    /// Returns whether the file's name must be appended.
     fn is_folder(&self) -> bool {
         self.key.is_empty() || self.key.ends_with('/')
     }
@@ -223,7 +223,7 @@ impl Address {
     /// Returns the target path of an object: `path` itself, or the object's name in the folder
     /// `path`.
     ///
-    /// The name comes from a store that others write to: one that is not a plain file name is
+    /// The name comes from a store that others write to, so a name that is not a plain file name is
     /// refused.
     pub(crate) fn file_for(&self, path: &Path) -> Result<PathBuf, TargetError> {
         let ends_in_separator =
@@ -280,7 +280,8 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
-    /// Every ARN was refused, including those that the SDK resolves and that `aws s3 cp` accepts.
+    /// Regression: every ARN was refused, including those that the SDK resolves and that
+    /// `aws s3 cp` accepts.
     #[test]
     fn an_access_point_stands_in_place_of_a_bucket() {
         let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap";

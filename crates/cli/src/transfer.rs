@@ -1,7 +1,7 @@
 //! Runs one transfer to its end: shows its progress, prints its events, and stops it on a signal.
 //!
-//! One loop, no tasks of its own. The first signal cancels and *waits* until the engine confirms
-//! that nothing is left (P3); the second quits immediately and reports what may be left.
+//! Uses one loop and spawns no tasks. The first signal cancels and *waits* until the engine
+//! confirms that nothing is left (P3); the second quits immediately and reports what may be left.
 
 use haul::{Event, Events, StopRequest, Transfer};
 use tokio::time::MissedTickBehavior;
@@ -11,7 +11,7 @@ use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
 use crate::output::Mode;
 use crate::progress::{Snapshot, TICK, View};
 
-/// Drives `transfer` to its end.
+/// Runs `transfer` to its end.
 pub(crate) async fn drive<R>(
     mut transfer: Transfer<R>,
     mode: Mode,
@@ -43,7 +43,7 @@ pub(crate) async fn drive<R>(
             _ = ticks.tick() => view.tick(snapshot(&transfer)),
         }
     };
-    // The engine's task has ended, so the queue has an end.
+    // The engine's task has ended, so the queue of events will end too.
     while let Some(event) = next(&mut events).await {
         take(&event, mode, view, &mut leftovers);
     }

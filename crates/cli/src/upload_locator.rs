@@ -1,5 +1,5 @@
-//! Locates an upload that failed, in commands for the shell: by the id of its journal, or, without
-//! a journal, by its key and its upload id at the store.
+//! Locates a failed upload for commands in the shell: by the id of its journal or, without a
+//! journal, by its key and its upload id at the store.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ use crate::output::is_unsafe;
 pub(crate) enum UploadLocator {
     /// A journal, for `haul resume ID` and `haul abort ID`.
     Journal(String),
-    /// The journal of a stream: `haul abort ID` finds it, and the same command resumes it.
+    /// The journal of a stream: `haul abort ID` removes the upload, and the same command resumes
+    /// it.
     Stream(String),
     /// Only the store knows the upload.
     Store {
@@ -39,7 +40,7 @@ pub(crate) enum Reach {
 }
 
 impl UploadLocator {
-    /// Returns the command that resumes it, if there is one.
+    /// Returns the command that resumes the upload, if there is one.
     pub(crate) fn resume(&self) -> Option<String> {
         match self {
             Self::Journal(id) => Some(format!("haul resume {id}")),
@@ -47,7 +48,7 @@ impl UploadLocator {
         }
     }
 
-    /// What continues it, in words.
+    /// Describes in words how to resume the upload.
     pub(crate) fn again(&self) -> Option<String> {
         match self {
             Self::Journal(id) => Some(format!("run the same command again, or haul resume {id}")),
@@ -56,7 +57,7 @@ impl UploadLocator {
         }
     }
 
-    /// Returns the command that removes it.
+    /// Returns the command that removes the upload.
     pub(crate) fn abort(&self, upload_id: &UploadId) -> String {
         let (object, endpoint, profile) = match self {
             Self::Journal(id) | Self::Stream(id) => return format!("haul abort {id}"),
@@ -121,7 +122,7 @@ impl UploadLocator {
     }
 }
 
-/// Returns the condition for an abort to succeed.
+/// Returns what must be resolved before an abort can succeed.
 fn when(cleanup: &StoreError) -> &'static str {
     match (cleanup.kind, cleanup.advice()) {
         (StoreErrorKind::AccessDenied | StoreErrorKind::BadCredentials, _) => {
@@ -132,7 +133,7 @@ fn when(cleanup: &StoreError) -> &'static str {
     }
 }
 
-/// Quotes a word for a shell. Only terminal controls need `$'…'`, which dash does not know.
+/// Quotes a word for a shell. Uses `$'…'`, which dash does not support, only for terminal controls.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -195,7 +196,8 @@ mod tests {
         assert_eq!(locator.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
     }
 
-    /// A key with a line break was pasted with a backslash and an n in its place: another key.
+    /// Regression: a key with a line break was printed with a backslash and an n, which is another
+    /// key.
     #[test]
     fn a_pasted_word_is_the_same_word() {
         let words = [

@@ -1,9 +1,9 @@
-//! Parses the command line, and reports a wrong one: on stderr for a person, and with `--json` as
-//! the one event that a program waits for.
+//! Parses the command line, and reports a wrong one: on stderr for people, and with `--json` as the
+//! one event that a program waits for.
 //!
 //! The text is clap's, without its guesses: `tip: to pass '--dryly' as a value, use '-- --dryly'`
-//! is rarely what was meant, and a suggestion helps only where it is one slip away from what was
-//! typed.
+//! is rarely what was meant, and a suggestion helps only if it differs from the input by a typing
+//! mistake.
 
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
@@ -13,14 +13,15 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Mode;
 
-/// The number of characters by which a suggestion may differ.
+/// The maximum number of characters by which a suggestion may differ from the input.
 const SLIP_MAX: usize = 2;
 
 /// Parses the command line, or returns the exit code after printing help, a version or an error.
 pub(crate) fn parse() -> Result<Cli, Exit> {
     config::parse(std::env::args_os().collect()).map_err(|mut error| {
         if !error.use_stderr() {
-            // Help and version were requested; a reader may close the pipe early.
+            // Ignore write errors: help and version were requested, and a reader may close the pipe
+            // early.
             let _ = error.print();
             return Exit::Done;
         }
@@ -33,7 +34,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     })
 }
 
-/// Returns whether the arguments contain --json, which clap does not report after a failure.
+/// Returns whether the arguments contain `--json`; after a failure, clap does not report it.
 fn json_is_wanted() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }
@@ -67,7 +68,8 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
     }
 }
 
-/// `unexpected argument '--dryly' found`, on one line with the arguments that it lists.
+/// Formats an error such as `unexpected argument '--dryly' found`, on one line with the arguments
+/// that it lists.
 pub(crate) fn complaint(error: &Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> =

@@ -1,7 +1,7 @@
-//! A message now and then while a command waits for a store that does not answer.
+//! Prints a message at intervals while a command waits for a store that does not answer.
 //!
-//! Transfers show their progress; `ls`, `rm`, `abort` and the like have none, and an unavailable
-//! store keeps them busy with retries for a minute. Silence for that long looks like a hang.
+//! Transfers show their progress; `ls`, `rm`, `abort` and the like do not, and retries at an
+//! unavailable store take up to a minute. Silence for that long looks like a hang.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const FIRST: Duration = Duration::from_secs(3);
 /// The time between two messages.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// The message for programs.
+/// The message, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "waiting")]
 struct Waiting {

@@ -1,4 +1,4 @@
-//! `--include` and `--exclude`, whose order on the command line decides.
+//! The arguments `--include` and `--exclude`, which apply in their order on the command line.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use haul::parts::{FilterRule, NameFilter};

@@ -5,7 +5,7 @@ use clap::{ArgAction, Args};
 use crate::target::{Address, Listed};
 
 #[derive(Debug, Args)]
-// Other tools use `-h` for --human-readable here.
+// `-h` does not mean help here, because other tools use it for `--human-readable`.
 #[command(disable_help_flag = true)]
 pub(crate) struct LsArgs {
     /// A bucket or a prefix, or a quoted pattern with wildcards; without it the buckets are listed

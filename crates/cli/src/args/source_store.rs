@@ -17,7 +17,7 @@ pub(crate) struct SourceStoreArgs {
     /// A store from haul.toml for the source
     #[arg(long, value_name = "NAME")]
     #[allow(dead_code)]
-    // replaced by the two above before clap reads the line: config/remotes.rs
+    // `config/remotes.rs` replaces this flag with the two above before clap reads the line.
     pub(crate) source_remote: Option<String>,
 }
 

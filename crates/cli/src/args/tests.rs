@@ -1,4 +1,4 @@
-//! Accepted and refused command lines, and the help texts.
+//! Tests accepted and refused command lines, and the help texts.
 
 use clap::CommandFactory;
 

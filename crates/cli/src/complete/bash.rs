@@ -1,9 +1,9 @@
-//! Completion for Bash, whose readline splits words at every colon: `s3://bucket` reaches a
-//! completion function as `s3`, `:` and `//bucket`.
+//! Completion for Bash, whose readline splits words at every colon: a completion function gets
+//! `s3://bucket` as `s3`, `:` and `//bucket`.
 //!
-//! This script joins such words before the request, and removes the text up to the last colon from
-//! each answer, because readline replaces only the last piece. Answers are quoted: a key may
-//! contain blanks.
+//! The script joins such words before the request, and removes the text up to the last colon from
+//! each answer, because readline replaces only the last piece. Answers are quoted, because a key
+//! may contain blanks.
 
 use std::ffi::OsString;
 use std::io::{self, Write};

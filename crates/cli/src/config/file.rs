@@ -31,7 +31,7 @@ pub(crate) struct Remote {
 }
 
 impl ConfigFile {
-    /// Reads the file; `None` if there is none and none was named.
+    /// Reads the file; `None` if it does not exist and was not given explicitly.
     ///
     /// # Errors
     /// One line with the file and its problem.
@@ -66,14 +66,15 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), values, remotes })
     }
 
-    /// Returns a value as its flag accepts it; `None` also for a switch that is off.
+    /// Returns a value in the form that its flag accepts; `None` also for a switch that is off.
     pub(crate) fn value(&self, key: &ConfigKey) -> Option<String> {
         let value = match self.values.get(key.name)? {
             Value::Boolean(false) => return None,
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        // The limit may change while a transfer runs: the file is read again.
+        // Refer to the file instead of the value: the file is read again when the limit changes
+        // during a transfer.
         Some(if key.name == "bandwidth" { format!("@{}", self.path.display()) } else { value })
     }
 

@@ -99,7 +99,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
     })
 }
 
-/// Returns true if the store refused the caller: a repetition needs other credentials first.
+/// Returns whether the store refused the caller, so that a retry needs other credentials.
 fn concerns_the_caller(error: &Error) -> bool {
     match error {
         Error::Store { source, .. } => source.kind.concerns_the_caller(),

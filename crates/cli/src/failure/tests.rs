@@ -1,4 +1,4 @@
-//! The reports of failures for people and programs.
+//! Tests the failure reports for people and programs.
 
 use anyhow::Context;
 use haul::ObjectRef;
@@ -109,7 +109,7 @@ fn hints_name_the_persons_own_bucket() {
     );
 }
 
-/// Two things failed: the upload, and the removal of its parts.
+/// Both the upload and the removal of its parts failed.
 #[test]
 fn leftovers_are_reported_with_causes_and_the_removal_command() {
     let denied = StoreError::answered(
@@ -228,7 +228,8 @@ fn programs_get_the_same_facts() {
     );
 }
 
-/// `<Message>` of an error document cleared the terminal, and its line break forged a second error.
+/// Regression: the `<Message>` of an error document could clear the terminal, and a line break in
+/// it could forge a second error.
 #[test]
 fn a_store_cannot_command_the_terminal_by_its_error() {
     let hostile = refused(403, "Denied\u{9b}2J", "no\u{1b}[2J\u{202e}\nerror: all is lost\r");

@@ -1,5 +1,4 @@
-//! The writer of the log: it escapes texts of clients and stores, which must not control a
-//! terminal.
+//! The writer of the log: escapes texts from clients and stores, which must not control a terminal.
 
 use std::io::{self, Write};
 
@@ -37,7 +36,8 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// Keeps the formatter's own colours (`ESC [ … m`); it escapes those in messages itself.
+/// Escapes a line except for the formatter's own colours (`ESC [ … m`); the formatter escapes those
+/// in messages.
 fn escape_but_colours(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -54,7 +54,7 @@ fn escape_but_colours(line: &str) -> String {
     out
 }
 
-/// Returns the length of the colour at the beginning of a text, else 0.
+/// Returns the length of the colour sequence at the start of a text, or 0.
 fn colour_bytes(text: &str) -> usize {
     let Some(rest) = text.strip_prefix("\u{1b}[") else { return 0 };
     let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::line::cut;
 use crate::size::{human_rate, short_size};
 
-/// Formats the line in at most this many columns; drops the rate before it shortens the name.
+/// Formats the line in at most this many columns; omits the rate before it shortens the name.
 pub(super) fn endless(
     name: &str,
     position: u64,

@@ -1,4 +1,4 @@
-//! The text of the progress line, for a given width. Pure.
+//! Formats the text of the progress line for a given width. Pure.
 //!
 //! `two.iso  6% ━╸── 128 MiB/1.9 GiB  16 MiB/s  1:50 left`. Without enough room, whole fields are
 //! dropped, the least important first: the bar, the rate, the amounts, the time left. The name is
@@ -13,9 +13,9 @@ use crate::size::{human_clock, human_rate, short_size};
 /// The minimum columns of the bar.
 const BAR_MIN: usize = 4;
 const BAR_MAX: usize = 24;
-/// The columns of the name while there is room for everything else.
+/// The columns of the name while everything else fits.
 const NAME_MAX: usize = 32;
-/// A shorter name does not distinguish files.
+/// The minimum columns of the name; a shorter one would not distinguish files.
 const NAME_MIN: usize = 8;
 
 /// The values of one line.
@@ -24,9 +24,9 @@ pub(crate) struct ProgressLine<'a> {
     pub(crate) name: &'a str,
     pub(crate) position: u64,
     pub(crate) size_bytes: u64,
-    /// The bytes of the last seconds, and their duration.
+    /// The bytes that arrived in the last seconds, and the duration of that time.
     pub(crate) lately: (u64, Duration),
-    /// The time for the rest, if it can be estimated.
+    /// The estimated remaining time, if known.
     pub(crate) left: Option<Duration>,
 }
 
@@ -69,7 +69,7 @@ impl ProgressLine<'_> {
         percent
     }
 
-    /// Formats the percentage, rounded down: 100% means that everything arrived.
+    /// Formats the percentage, rounded down, so that 100% means that everything has arrived.
     pub(crate) fn percent(&self) -> String {
         let whole = u128::from(self.size_bytes);
         let percent = (u128::from(self.position) * 100).checked_div(whole).unwrap_or(100);
@@ -78,7 +78,7 @@ impl ProgressLine<'_> {
 
     fn bar(&self, columns: usize) -> String {
         let whole = u128::from(self.size_bytes.max(1));
-        // In halves of a column, so that small steps show.
+        // Count in half columns, so that small steps are visible.
         let halves = u128::from(self.position) * (columns as u128) * 2 / whole;
         let halves = usize::try_from(halves).unwrap_or(columns * 2).min(columns * 2);
         let (full, half) = (halves / 2, halves % 2);

@@ -1,8 +1,8 @@
-//! Status lines at the bottom of a terminal: drawn, redrawn, and removed without a trace.
+//! Draws, redraws and erases status lines at the bottom of a terminal.
 //!
-//! A terminal that becomes narrower breaks a long line into several rows, so drawn lines are
+//! A terminal that becomes narrower breaks a long line into several rows, so the drawn lines are
 //! measured again in the current width before they are erased. Knows nothing of transfers;
-//! `line.rs` decides the text of a line.
+//! `line.rs` formats the text of a line.
 
 use std::io::{self, Write};
 
@@ -31,7 +31,7 @@ impl Status {
 
     /// Draws these lines in place of the previous ones.
     pub(crate) fn draw(&mut self, lines: &[String]) {
-        // The bar contains names and error texts of the store.
+        // Escape the lines: they contain names and error texts of the store.
         let lines: Vec<_> = lines.iter().map(|line| shown(line)).collect();
         let text = self.erasing(Self::columns() + 1) + &lines.join("\n");
         self.drawn = lines.iter().map(|line| line.width()).collect();
@@ -56,7 +56,7 @@ impl Status {
     }
 }
 
-/// Writes in one piece, so that a terminal never shows half of it. Ignores a closed stderr.
+/// Writes the text at once, so that a terminal never shows half of it. Ignores a closed stderr.
 fn write(text: &str) {
     let mut terminal = io::stderr().lock();
     let _ = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());

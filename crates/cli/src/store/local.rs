@@ -1,8 +1,8 @@
-//! The endpoint behind `local://`: the one that `haul serve` runs on the folder, else one inside
-//! this process.
+//! Finds the endpoint behind `local://`: the one that `haul serve` runs on the folder, else a new
+//! one inside this process.
 //!
-//! Two processes with an endpoint inside take turns, by a lock of their own in the folder. Sharing
-//! the first one's endpoint would be faster, but it would disappear when the first process ends.
+//! Processes that run an endpoint inside take turns, by a separate lock in the folder. Sharing the
+//! first one's endpoint would be faster, but it would disappear when that process ends.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,18 +18,18 @@ use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
 use crate::output::Mode;
 
-/// The lock file of a process with an endpoint inside.
+/// The lock file of processes that run an endpoint inside.
 const TURN_FILE: &str = "turn";
 
-/// The number of checks: a server that has just locked the folder publishes its address a moment
-/// later.
+/// The number of checks for an address: a server that has just locked the folder publishes its
+/// address a moment later.
 const LOOKS_FOR_ADDRESS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// An endpoint inside this process.
 pub(crate) struct Inside {
     server: RunningServer,
-    // Released after the server has stopped.
+    // The lock, released after the server has stopped.
     turn: File,
 }
 

@@ -1,4 +1,4 @@
-//! Proxies from the environment, read like curl and the AWS CLI.
+//! Reads proxies from the environment, like curl and the AWS CLI.
 
 use std::env::var;
 
@@ -6,9 +6,9 @@ use haul::s3::{NoProxy, Proxies, Proxy};
 
 use crate::failure::Usage;
 
-/// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case first.
+/// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; lower-case names take precedence.
 pub(super) fn from_environment() -> Result<Proxies, Usage> {
-    // A CGI server puts the header `Proxy` of its clients into HTTP_PROXY.
+    // In a CGI program, HTTP_PROXY contains the `Proxy` header of a client.
     let is_cgi = var("REQUEST_METHOD").is_ok();
     read(|name| var(name).ok().filter(|_| !(is_cgi && name == "HTTP_PROXY")))
 }
@@ -29,7 +29,7 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Proxies, Usage> {
     Ok(Proxies { http: proxy(&HTTP)?, https: proxy(&HTTPS)?, bypass })
 }
 
-/// Variables of the proxy for http; an empty one disables it.
+/// Variables with the proxy for http, in order of precedence; an empty value disables the proxy.
 const HTTP: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
