@@ -1,4 +1,4 @@
-//! `/health` and `/metrics`, on an address of their own, because neither is for clients of the
+//! Serves `/health` and `/metrics` on a separate address, because neither is for clients of the
 //! endpoint.
 
 use std::convert::Infallible;
@@ -38,7 +38,7 @@ impl Admin {
         }
     }
 
-    /// Reports healthy if the store responds and takes writes.
+    /// Reports healthy if the store responds and accepts writes.
     async fn health(&self) -> Response<Body> {
         let answered = self.endpoint.on_store(haul_store::Store::list_buckets).await;
         let (status, said) = match answered {
@@ -52,7 +52,7 @@ impl Admin {
         text(status, "application/json", format!("{{\"status\":\"{said}\"}}\n"))
     }
 
-    /// Returns the counters, and gauges read from the store now.
+    /// Returns the counters, and gauges that are read from the store now.
     fn metrics(&self) -> String {
         let mut text = self.metrics.text();
         let help =
@@ -103,7 +103,7 @@ mod tests {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    /// After a failed sync, reads still work, and health checks once reported that all is well.
+    /// Regression: after a failed sync, reads still work, and the health check reported success.
     #[tokio::test]
     async fn a_store_that_takes_no_writes_is_not_healthy() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The errors of starting a server. Errors of a request go to its client instead.
+//! The errors of starting a server. Errors of a request are sent to its client instead.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A file of keys in the folder is not what the server wrote.
+    /// A keys file in the folder is not one that the server wrote.
     #[error("{} is not readable as JSON at line {line}, column {column}", file.display())]
     Keys {
         /// The path of the file.
@@ -51,7 +51,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns what a person can do about the error, where that is not obvious.
+    /// Returns how to resolve the error, where that is not obvious.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
@@ -63,8 +63,8 @@ impl Error {
         }
     }
 
-    /// Returns whether another process holds the folder: then
-    /// [`running_endpoint`](crate::running_endpoint) returns its address.
+    /// Returns whether another process holds the folder;
+    /// [`running_endpoint`](crate::running_endpoint) then returns its address.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(haul_store::Error::Locked { .. }))
     }
@@ -91,7 +91,7 @@ pub enum GrantsError {
         /// The invalid scope.
         scope: String,
     },
-    /// The file names the owner's id, whose keys may do everything whatever a file says.
+    /// The file names the owner's id, whose permissions no file can restrict.
     #[error(
         "key {access_key_id} is the owner's own: it may everything, and belongs in no keys file"
     )]

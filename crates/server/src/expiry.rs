@@ -1,4 +1,4 @@
-//! Aborts unfinished uploads that are due: at start, at intervals, and as soon as a bucket gets a
+//! Aborts unfinished uploads that are due: at the start, at intervals, and when a bucket gets a
 //! lifecycle.
 
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::time::MissedTickBehavior;
 /// Aborts uploads until the server stops.
 pub(crate) struct Expiry {
     pub(crate) store: Store,
-    /// The maximum age, whatever the lifecycle of the bucket says.
+    /// The maximum age, regardless of the bucket's lifecycle.
     pub(crate) older_than: Option<Duration>,
     pub(crate) interval: Duration,
-    /// Requests a run before the interval is over.
+    /// Triggers a run before the interval is over.
     pub(crate) wanted: Arc<Notify>,
 }
 

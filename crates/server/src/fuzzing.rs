@@ -1,7 +1,7 @@
-//! Entry points for `fuzz/` and tests: everything in this crate that parses bytes of strangers.
+//! Entry points for `fuzz/` and tests: all code in this crate that parses untrusted bytes.
 //!
-//! Not part of the API; here because the parsers are private. Each function returns whether the
-//! input was accepted.
+//! Not part of the API. This file is in the crate because the parsers are private. Each function
+//! returns whether the input was accepted.
 
 use std::fmt::Debug;
 
@@ -27,8 +27,8 @@ use crate::options::Limits;
 use crate::request::query::Query;
 use crate::request::target::Domains;
 
-/// Parses a request head: `METHOD URI`, then lines of headers. Checks that everything that passes
-/// the gate keeps its rules.
+/// Parses a request head: `METHOD URI`, then lines of headers. Checks that every head that passes
+/// the gate keeps the gate's rules.
 pub fn request_head(input: &[u8]) -> bool {
     let Some(mut parts) = head(input) else { return false };
     let domains = Domains::new(&["localhost".to_owned(), "s3.example".to_owned()]);
@@ -63,7 +63,7 @@ pub fn request_head(input: &[u8]) -> bool {
         // Displayed attributes must parse to the same attributes, for clients that copy objects by
         // hand.
         if let Ok(again) = attributes::read(&plain) {
-            // Non-ASCII values leave as RFC 2047, and may then be too long.
+            // Non-ASCII values are sent as RFC 2047, and may then be too long.
             assert!(again.metadata.keys().eq(kept.metadata.keys()));
             assert_eq!(again.cache_control, kept.cache_control);
         }
@@ -71,7 +71,7 @@ pub fn request_head(input: &[u8]) -> bool {
     true
 }
 
-/// Checks that a mended request has every header that was sent but its signature, and no other
+/// Checks that a mended request has all headers that were sent except its signature, and no others
 /// unless there is a signature in the query.
 fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
     for (name, value) in
@@ -96,9 +96,9 @@ fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
     assert!(!parts.uri.path().contains('+') && !parts.headers.contains_key("authorization"));
 }
 
-/// Checks that nothing passes with two signatures, or with an S3 header that the one does not
-/// cover. `s3s` verifies the first that it finds of `Signature` and `X-Amz-Signature` in the query,
-/// and `Authorization`.
+/// Checks that no request passes with two signatures, or with an S3 header that its signature does
+/// not cover. `s3s` verifies the first that it finds of `Signature` and `X-Amz-Signature` in the
+/// query, and `Authorization`.
 fn check_signature(parts: &Parts, query: &Query) {
     let times = |name: &str| query.pairs().iter().filter(|(given, _)| given == name).count();
     let authorization: Vec<_> = parts.headers.get_all("authorization").iter().collect();
@@ -132,8 +132,8 @@ fn head(input: &[u8]) -> Option<Parts> {
     Some(request.body(()).ok()?.into_parts().0)
 }
 
-/// Reframes an aws-chunked body. The first byte selects the kind, the second the piece size: the
-/// output must not depend on the pieces.
+/// Reframes an aws-chunked body. The first byte selects the kind, the second the size of the
+/// pieces, which must not affect the output.
 pub fn aws_chunked(input: &[u8]) -> bool {
     let [kind, step, body @ ..] = input else { return false };
     let chunks = if kind % 2 == 0 { Chunks::Unsigned } else { Chunks::Signed { limit_bytes: 64 } };
@@ -147,7 +147,7 @@ pub fn aws_chunked(input: &[u8]) -> bool {
                 assert_eq!(whole, pieces);
             }
         }
-        // Cut elsewhere, but with the same bytes once joined.
+        // The chunks may be split elsewhere, but the joined bytes must be the same.
         Chunks::Unsigned if whole_end.is_ok() => {
             let (again, end) = reframed(chunks, &pieces, 1);
             assert!(end.is_ok(), "what is passed on is well-formed");
@@ -192,7 +192,7 @@ fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (data, Vec::new())
 }
 
-/// Parses a keys file. Errors must not quote it.
+/// Parses a keys file. Checks that errors do not quote it.
 pub fn keys_file(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let Ok(grants) = Grant::parse_file(text) else { return false };
@@ -214,8 +214,8 @@ pub fn keys_file(input: &[u8]) -> bool {
 }
 
 /// Parses a document: lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a
-/// Complete. This crate rewrites the XML, `s3s` reads it, and this crate interprets it; the kept
-/// form must parse to the same value.
+/// Complete. This crate rewrites the XML, `s3s` reads it, and this crate interprets the result; the
+/// stored form must parse to the same value.
 pub fn documents(input: &[u8]) -> bool {
     let lifecycle = xml::<BucketLifecycleConfiguration>(input)
         .is_some_and(|document| is_stable(document.rules, lifecycle::read_rule, lifecycle::shown));
@@ -237,7 +237,7 @@ pub fn documents(input: &[u8]) -> bool {
     lifecycle || cors || tags || deleted || list
 }
 
-/// Parses a document like the server: rewritten first, which must not change it the second time.
+/// Parses a document like the server. Checks that rewriting it a second time changes nothing.
 fn xml<T: for<'xml> Deserialize<'xml>>(input: &[u8]) -> Option<T> {
     let rewritten = document::rewrite(input).ok()?;
     assert_eq!(document::rewrite(&rewritten).ok().as_deref(), Some(&*rewritten));

@@ -1,8 +1,8 @@
-//! The S3 protocol over `haul-store`: authentication, routing, limits, S3's errors.
+//! Implements the S3 protocol over `haul-store`: authentication, routing, limits, S3's errors.
 //!
-//! [`start`] returns a [`RunningServer`] on a socket of its own; `haul serve`, `local://` and the
-//! tests use it. `s3s` parses the protocol and verifies signatures, guarded where it needs
-//! guarding; `haul-store` keeps the bytes. This crate touches no file.
+//! [`start`] returns a [`RunningServer`] on its own socket; `haul serve`, `local://` and the tests
+//! use it. `s3s` parses the protocol and verifies signatures, with guards where it is too lenient;
+//! `haul-store` stores the bytes. This crate touches no file.
 //!
 //! The path of a request: [`socket`] → [`front`] → `s3s`, which asks [`auth`] → [`service`] →
 //! [`ops`], which reads the [`body`] of an object or part → `haul-store`; the response passes

@@ -1,7 +1,7 @@
-//! Counters of the server, in the text format of Prometheus.
+//! Counts requests and bytes, and writes the counters in the text format of Prometheus.
 //!
-//! A fixed set of counters and no registry: every counter is a field here. Labels are the method
-//! and the status, never a bucket or key: those are private and unbounded.
+//! The set of counters is fixed, without a registry: every counter is a field here. Labels are the
+//! method and the status, never a bucket or key, which are private and unbounded.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};

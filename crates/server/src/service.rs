@@ -1,7 +1,7 @@
-//! The list of operations: `s3s`'s trait, with each method passed to [`Endpoint`].
+//! The list of operations: implements `s3s`'s trait by passing each method to [`Endpoint`].
 //!
-//! A table in the form of code: it decides nothing. Operations that are missing here are answered
-//! `NotImplemented`.
+//! Decides nothing: this is a table in the form of code. Operations that are missing here are
+//! answered `NotImplemented`.
 
 use async_trait::async_trait;
 use s3s::dto::*;
@@ -459,7 +459,7 @@ impl S3 for Service {
         Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
     }
 
-    // There is none to delete, which AWS answers with success.
+    // The following deletes find nothing to delete, which AWS reports as success.
 
     async fn delete_bucket_encryption(
         &self,

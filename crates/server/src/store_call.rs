@@ -1,8 +1,8 @@
-//! Calls the store. The store blocks, so each call runs on a blocking thread.
+//! Calls the store on a blocking thread, because the store blocks.
 
 use crate::answer::refusal::Refusal;
 
-/// Runs `work` on a blocking thread. Errors of the store become refusals here, inside the request's
+/// Runs `work` on a blocking thread. Converts errors of the store to refusals inside the request's
 /// span, so that the log entry of a failure has the request id.
 pub(crate) async fn store_call<T: Send + 'static>(
     work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,

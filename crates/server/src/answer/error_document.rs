@@ -1,9 +1,9 @@
-//! The error document of S3: `Code`, `Message`, elements that belong to the code, `Resource`,
-//! `RequestId`.
+//! Writes the error document of S3: `Code`, `Message`, the elements that belong to the code,
+//! `Resource`, `RequestId`.
 //!
-//! `s3s` writes code and message only (and no message for most errors that it detects itself), so
-//! every error response passes here on its way out. The text of an unexpected cause is never added:
-//! the log has it under the request id.
+//! `s3s` writes only code and message (and no message for most errors that it detects itself), so
+//! every error response passes through this file. The text of an unexpected cause is never
+//! included; it is in the log under the request id.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -13,10 +13,10 @@ use s3s::Body;
 
 use crate::answer::refusal::{Refusal, take_fields};
 
-/// The maximum bytes to read of an error document of `s3s`; they have a few hundred.
+/// The maximum bytes to read of an error document of `s3s`, which has a few hundred.
 const DOCUMENT_BYTES: usize = 64 * 1024;
 
-/// The request that an error document names, besides code and message.
+/// The parts of a request that an error document names, besides code and message.
 pub(crate) struct RequestLabel<'a> {
     pub(crate) method: &'a Method,
     /// The path of the request, as sent.
@@ -53,7 +53,7 @@ pub(crate) async fn complete(
         response.headers_mut().remove(CONTENT_LENGTH);
         return response;
     }
-    // Refusals of the front have their document already.
+    // Refusals by the front already have their document.
     let finished = response.extensions().get::<Finished>().is_some();
     if finished || !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -67,7 +67,7 @@ pub(crate) async fn complete(
     // The message of an internal error of s3s may reveal internals.
     let message =
         element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
-    // s3s quotes values of the query as they came.
+    // Replace invalid characters: s3s quotes values of the query unchanged.
     let message = message.map(|text| text.replace(|c| !is_of_xml(c), "\u{fffd}"));
     let fields = take_fields(response.headers_mut());
     let document = document(&code, message.as_deref(), &fields, label);
@@ -85,7 +85,7 @@ fn fill(response: &mut Response<Body>, document: String, label: &RequestLabel<'_
     *response.body_mut() = Body::from(Bytes::from(document));
 }
 
-/// Writes the document; `message` is escaped already.
+/// Writes the document; `message` must already be escaped.
 fn document(
     code: &str,
     message: Option<&str>,
@@ -116,8 +116,8 @@ fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// Escapes markup, and replaces characters that XML cannot hold: a client that cannot parse the
-/// document would not learn the code either.
+/// Escapes markup, and replaces characters that XML cannot contain: a client that cannot parse the
+/// document could not read the code either.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -134,13 +134,13 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Returns whether a document may hold a character. XML allows U+0080 to U+009F, but no reader of
-/// an error wants them.
+/// Returns whether a document may contain a character. Excludes U+0080 to U+009F, which XML allows
+/// but no reader of an error wants.
 fn is_of_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// Returns AWS's own sentence for a code, from the S3 API Reference's list of error codes.
+/// Returns AWS's message for a code, from the S3 API Reference's list of error codes.
 #[rustfmt::skip]
 pub(crate) fn usual_message(code: &str) -> &'static str {
     match code {

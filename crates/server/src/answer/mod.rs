@@ -1,5 +1,5 @@
 //! Refusals and error responses: S3's codes, the mapping of the store's errors, and the documents
-//! that clients read.
+//! that clients receive.
 
 pub(crate) mod error_document;
 pub(crate) mod overrides;

@@ -1,12 +1,12 @@
 //! Parts of a response that `s3s` cannot express. An operation puts them into the response's
-//! extensions, and the front applies them on the way out.
+//! extensions, and the front applies them to the response.
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use crate::answer::refusal::Refusal;
 
-/// A status for which the operation's output in `s3s` has no field.
+/// A status that the operation's output in `s3s` has no field for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusOverride(pub(crate) StatusCode);
 
@@ -18,7 +18,7 @@ impl DocumentOverride {
     /// Serializes a document.
     ///
     /// # Errors
-    /// An internal error if serializing fails, which writing into memory never does.
+    /// An internal error if serializing fails, which cannot happen when writing to memory.
     pub(crate) fn of(document: &impl s3s::xml::Serialize) -> Result<Self, Refusal> {
         let mut text = Vec::with_capacity(512);
         let mut serializer = s3s::xml::Serializer::new(&mut text);

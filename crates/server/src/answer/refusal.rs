@@ -1,4 +1,4 @@
-//! The reason to refuse a request, in S3's terms.
+//! A refusal of a request, in S3's terms.
 //!
 //! A [`Refusal`] is an error code, a message and the extra elements that AWS puts into some error
 //! documents (`<UploadId>`, `<PartNumber>`, …). `s3s` has no place for those elements, so they
@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use s3s::{S3Error, S3ErrorCode};
 
-/// The header that carries one extra element from a refusal to its error document; never leaves the
-/// process.
+/// The header that carries one extra element from a refusal to its error document. It never leaves
+/// the process.
 const FIELD: HeaderName = HeaderName::from_static("x-haul-error-field");
 
 /// A refused request.

@@ -1,4 +1,5 @@
-//! Maps the store's errors to S3 errors: the store has the code, this file adds the extra elements.
+//! Maps the store's errors to S3 errors: the store supplies the code, this file adds the extra
+//! elements.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::Error;
@@ -85,8 +86,8 @@ impl Refusal {
     }
 }
 
-/// Creates `BadDigest` in AWS's two wordings, with both digests. AWS writes the expected MD5 in hex
-/// and the calculated one in base64.
+/// Creates `BadDigest` with AWS's wording for MD5 or another checksum, and both digests. AWS writes
+/// the expected MD5 in hex and the calculated one in base64.
 pub(crate) fn bad_digest(claimed: &Checksum, computed: &Checksum) -> Refusal {
     let (message, expected) = match claimed.algorithm() {
         ChecksumAlgorithm::Md5 => (

@@ -1,10 +1,10 @@
-//! Writes characters that XML 1.0 cannot hold in response documents as AWS does: `&#13;`, `&#x1;`,
-//! `&#xffff;`.
+//! Escapes characters that XML 1.0 cannot contain in response documents as AWS does: `&#13;`,
+//! `&#x1;`, `&#xffff;`.
 //!
-//! Keys may contain any character. `s3s` writes them raw: a parser has to read a raw `\r` as `\n`,
-//! and the client would then abort or delete another key. The other characters are invalid in XML
-//! 1.0, raw or as references; lenient parsers accept the references, and strict clients use
-//! `encoding-type=url`. Objects are not documents and leave unchanged.
+//! Keys may contain any character. `s3s` writes them raw, but a parser must read a raw `\r` as
+//! `\n`, and the client would then abort or delete another key. The other characters are invalid in
+//! XML 1.0, raw or as references; lenient parsers accept the references, and strict clients use
+//! `encoding-type=url`. The bytes of objects are not changed.
 
 use bytes::Bytes;
 use http::Response;
@@ -13,8 +13,8 @@ use s3s::Body;
 
 const STRIDE_BYTES: usize = 64;
 
-/// Writes control characters of a document as references. Documents are one buffer in memory,
-/// objects are streams.
+/// Writes control characters of a document as references. Distinguishes documents, which are one
+/// buffer in memory, from objects, which are streams.
 pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
     let document = response.body().bytes();
     if let Some(written) = document.and_then(|document| referred(&document)) {
@@ -24,10 +24,10 @@ pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Returns the document with references, or `None` if it needs none, like nearly all.
+/// Returns the document with references, or `None` if it needs none, which is the usual case.
 fn referred(document: &[u8]) -> Option<Vec<u8>> {
-    // Check a stride without an early exit, so that the compiler vectorises it: a listing has 300
-    // KB.
+    // Check a stride without an early exit, so that the compiler vectorises the loop: a listing has
+    // 300 KB.
     let plain = |stride: &&[u8]| {
         !stride.iter().fold(false, |found, byte| found | may_need_reference(*byte))
     };
@@ -54,13 +54,14 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
     Some(written)
 }
 
-/// In UTF-8, bytes below the blank never occur inside other characters.
+/// Returns whether a character is written as a reference. In UTF-8, bytes below the blank never
+/// occur inside other characters.
 fn needs_reference(byte: u8) -> bool {
     byte < b' ' && byte != b'\t' && byte != b'\n'
 }
 
-/// Returns whether a byte belongs to a character that needs a closer look: a control character, or
-/// one of U+F000 to U+FFFF.
+/// Returns whether a byte may belong to such a character: a control character, or one of U+F000 to
+/// U+FFFF.
 fn may_need_reference(byte: u8) -> bool {
     needs_reference(byte) || byte == 0xef
 }

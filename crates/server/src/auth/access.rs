@@ -2,9 +2,9 @@
 //! caller may do.
 //!
 //! Every request needs a signature, except reads of objects in buckets that the operator made
-//! public. `s3s` gets the secret only for the one request that names its id; version 4 is compared
-//! there, in constant time, version 2 in [`version_2`](crate::auth::version_2). The path decides
-//! what a request touches; copies and batches are also checked by their input.
+//! public. `s3s` gets a secret only for the request that names its id. It compares version 4
+//! signatures in constant time; [`version_2`](crate::auth::version_2) compares version 2.
+//! Permission follows from the path; copies and batches are also checked by their input.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,15 +25,16 @@ use crate::auth::owner::OWNER_ID;
 use crate::auth::requester::Requester;
 use crate::request::query::Query;
 
-/// Listings that a key with a prefix may request below its prefix.
+/// Listings that a key with a prefix may request, below its prefix.
 const LISTINGS: [&str; 4] =
     ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
-/// Requests about the bucket itself that a key with a prefix may send: clients send them first.
+/// Requests about the bucket itself that a key with a prefix may send, because clients send them
+/// first.
 const ABOUT_BUCKET: [&str; 2] = ["HeadBucket", "GetBucketLocation"];
 /// The headers that name the expected account of the bucket, or of a copy's source.
 const EXPECTED_OWNER: [&str; 2] =
     ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
-/// The operations that anyone may call in a public bucket.
+/// The operations that are allowed without a signature in a public bucket.
 const PUBLIC: [&str; 2] = ["GetObject", "HeadObject"];
 
 /// The keys of this endpoint; clones share them.
@@ -51,7 +52,7 @@ impl KeyRing {
         ring
     }
 
-    /// Replaces all grants but the owner's, for requests from now on.
+    /// Replaces all grants but the owner's. Later requests use the new ones.
     pub(crate) fn replace(&self, grants: Vec<Grant>) {
         let grants = grants
             .into_iter()
@@ -67,14 +68,14 @@ impl KeyRing {
         self.grants.read().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
     }
 
-    /// Returns whether there are other keys than the owner's: a single key pair could only compete
+    /// Returns whether there are keys besides the owner's: a single key pair could only compete
     /// with itself.
     fn is_shared(&self) -> bool {
         !self.public.is_empty()
             || !self.grants.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Returns the grant of a request, or the refusal for one without.
+    /// Returns the grant of a request, or the refusal if the request has none.
     pub(crate) fn of(&self, extensions: &Extensions) -> Result<Arc<Grant>, Refusal> {
         Caller::of(extensions).and_then(|Caller(id)| self.grant(id)).ok_or_else(denied)
     }
@@ -89,8 +90,8 @@ impl KeyRing {
     }
 }
 
-/// Refuses parameters that turn a link to a public object into a page, or a download, of another
-/// kind: only signed requests may do that.
+/// Refuses parameters that would serve a public object as another content type or as a download;
+/// only signed requests may use them.
 fn check_anonymous(query: &Query) -> Result<(), Refusal> {
     if query.pairs().iter().any(|(name, _)| name.starts_with("response-")) {
         return Err(Refusal::invalid_request(
@@ -127,7 +128,7 @@ fn allows(grant: &Grant, operation: &str, path: &S3Path, query: &Query) -> bool 
             grant.covers(bucket, query.get("prefix").unwrap_or(""))
         }
         S3Path::Bucket { bucket } if ABOUT_BUCKET.contains(&operation) => grant.sees_bucket(bucket),
-        // Each key of the batch is checked once the document has been read.
+        // The keys of the batch are checked once the document has been read.
         S3Path::Bucket { bucket } if operation == "DeleteObjects" => grant.sees_bucket(bucket),
         S3Path::Bucket { bucket } => grant.covers(bucket, ""),
     }

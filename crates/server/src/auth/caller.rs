@@ -1,10 +1,9 @@
-//! The key pair with which a request was verified, on its way from the signature check to the
-//! operations.
+//! The key pair that signed a request, passed from the signature check to the operations.
 //!
-//! `s3s` verifies version 4, this crate version 2 ([`version_2`](crate::auth::version_2)). Either
-//! way the request continues without its signature, and this value in its extensions is the only
-//! proof of its sender: it is set only after a signature was verified. A client cannot set an
-//! extension.
+//! `s3s` verifies version 4, this crate version 2 ([`version_2`](crate::auth::version_2)). In both
+//! cases the request continues without its signature, and this value in its extensions is the only
+//! proof of its sender. The value is set only after a signature was verified; a client cannot set
+//! an extension.
 
 use http::Extensions;
 
@@ -13,7 +12,7 @@ use http::Extensions;
 pub(crate) struct Caller(pub(crate) String);
 
 impl Caller {
-    /// Returns the caller of a request; `None` for one without a signature.
+    /// Returns the caller of a request; `None` for a request without a signature.
     pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
     }

@@ -1,8 +1,8 @@
 //! The permissions of key pairs: read-only or read-write, in which buckets and under which
 //! prefixes.
 //!
-//! Pure decisions on names: no request, no clock, no file. Parses the text of a keys file, which
-//! the embedder reads. A grant without scopes covers everything; the owner's grant is of this kind
+//! Makes pure decisions on names, without requests, clock or files. Parses the text of a keys file,
+//! which the embedder reads. A grant without scopes covers everything; the owner's grant has none,
 //! and is in no file.
 
 use haul_parts::Bucket;
@@ -107,8 +107,8 @@ impl Grant {
         Ok(grants)
     }
 
-    /// Rejects grants of the owner's id: the server would ignore them while their author relies on
-    /// them.
+    /// Rejects grants for the owner's id: the server would ignore them, although their author
+    /// relies on them.
     pub(crate) fn check_owner_is_not_among(
         grants: &[Self],
         owner: &Credentials,

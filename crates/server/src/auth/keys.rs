@@ -17,7 +17,7 @@ use crate::error::Error;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text and keeps it secret from now on.
+    /// Wraps a text as a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -43,7 +43,7 @@ pub struct Credentials {
     pub secret_access_key: Secret,
 }
 
-/// The characters of an access key id, without digits or letters that look alike.
+/// The characters of an access key id, without digits and letters that look alike.
 const ID_LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// The characters of a secret: none that a shell, a URL or an INI file treats specially.
 const SECRET_LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

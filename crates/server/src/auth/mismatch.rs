@@ -1,6 +1,6 @@
-//! The response to a signature mismatch: it shows what the server would have signed, as AWS does,
-//! so that a client can find the difference. Everything in it came with the request; it reveals
-//! neither the secret key nor the right signature.
+//! Creates the response to a signature mismatch. Like AWS, it shows what the server would have
+//! signed, so that a client can find the difference. Everything in it came with the request; it
+//! reveals neither the secret key nor the correct signature.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -17,7 +17,7 @@ const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').
 /// The characters that version 4 does not escape in a canonical path.
 const PATH: AsciiSet = QUERY.remove(b'/');
 
-/// The values computed for a request, beside those that it brought.
+/// The values computed for a request, and the signature that it contains.
 pub(crate) struct Computed<'a> {
     pub(crate) access_key_id: &'a str,
     pub(crate) string_to_sign: &'a [u8],
@@ -42,8 +42,8 @@ pub(crate) fn refusal(computed: &Computed<'_>) -> Refusal {
     }
 }
 
-/// Creates the refusal for a version 4 signature that `s3s` rejected; `None` if the request has
-/// none.
+/// Creates the refusal for a version 4 signature that `s3s` rejected; `None` if the request has no
+/// version 4 signature.
 pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     let claim = SignatureClaim::of(request, &query)?;
@@ -59,7 +59,7 @@ pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     }))
 }
 
-/// The signature as the request claims it, in the header or in the query.
+/// The signature that the request contains, in the header or in the query.
 struct SignatureClaim<'a> {
     credential: &'a str,
     signed_headers: &'a str,
@@ -121,7 +121,7 @@ fn canonical_request(request: &Parts, query: &Query, claim: &SignatureClaim<'_>)
     )
 }
 
-/// Returns the values of a header, with each run of blanks as one.
+/// Returns the values of a header, with each run of blanks collapsed into one.
 fn header_value(headers: &HeaderMap, name: &str) -> String {
     let one = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());

@@ -1,8 +1,9 @@
-//! Request slots, shared among key pairs.
+//! Shares request slots among key pairs.
 //!
-//! When all connections are taken, others wait in the listen queue, and their key pairs are
-//! unknown. Then a key pair that already has [`SHARE_PERCENT`] of the slots gets no further one:
-//! its request is answered `503 SlowDown` and the connection closed, which admits the next one.
+//! When all connections are in use, further ones wait in the listen queue, and their key pairs are
+//! unknown. A key pair that already has [`SHARE_PERCENT`] of the slots then gets no further slot:
+//! its request is answered `503 SlowDown` and the connection is closed, so that the next one is
+//! accepted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,12 +42,12 @@ impl RequestSlots {
         &self.connections
     }
 
-    /// Returns whether the next connection has to wait for one of these to end.
+    /// Returns whether the next connection must wait for another one to end.
     pub(crate) fn are_all_taken(&self) -> bool {
         self.connections.available_permits() == 0
     }
 
-    /// Takes a slot, unless others may be waiting for it and the key pair has its share.
+    /// Takes a slot, unless all connections are in use and the key pair already has its share.
     pub(crate) fn take(&self, access_key_id: &AccessKeyId) -> Option<RequestSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(Arc::clone(access_key_id)).or_default();

@@ -1,4 +1,4 @@
-//! The requester: the key pair to which shared resources of a request are charged.
+//! The requester: the key pair that is charged for the shared resources that a request uses.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use crate::auth::request_slots::{RequestSlot, RequestSlots};
 pub(crate) type AccessKeyId = Arc<str>;
 
 /// The key pair that signed a request, known once the signature is verified, and its slot. All
-/// clones belong to one request; the last one releases the slot.
+/// clones belong to one request; dropping the last one releases the slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
     slots: RequestSlots,
@@ -21,7 +21,8 @@ impl Requester {
         Self { slots: slots.clone(), known: Arc::default() }
     }
 
-    /// Records the key pair, and takes a slot for it if there is one. Only the first call counts.
+    /// Records the key pair, and takes a slot for it if one is available. Later calls have no
+    /// effect.
     pub(crate) fn identify(&self, access_key_id: &str) {
         self.known.get_or_init(|| {
             let access_key_id: AccessKeyId = access_key_id.into();
@@ -35,7 +36,7 @@ impl Requester {
         self.known.get().is_none_or(|(_, slot)| slot.is_some())
     }
 
-    /// Returns the key pair, or the one that all requests without a signature share.
+    /// Returns the key pair, or the empty id that all requests without a signature share.
     pub(crate) fn access_key_id(&self) -> AccessKeyId {
         self.known.get().map(|(access_key_id, _)| Arc::clone(access_key_id)).unwrap_or_default()
     }

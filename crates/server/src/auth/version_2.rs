@@ -1,10 +1,10 @@
-//! Signature version 2, in presigned URLs of objects: boto3 still creates them by default in the
-//! older regions.
+//! Verifies signature version 2 in presigned URLs of objects, which boto3 still creates by default
+//! in the older regions.
 //!
-//! Verified here and not by `s3s`, which compares signatures in non-constant time, ignores repeated
-//! parameters, and does not support `x-amz-` parameters that clients put into the query instead of
-//! the headers. The string to sign follows the S3 Developer Guide, "Signing and authenticating REST
-//! requests".
+//! `s3s` does not verify them, because it compares these signatures in non-constant time,
+//! ignores repeated parameters, and does not support `x-amz-` parameters that clients put into the
+//! query instead of the headers. The string to sign follows the S3 Developer Guide, "Signing and
+//! authenticating REST requests".
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +24,7 @@ use crate::auth::mismatch;
 use crate::request::query::Query;
 use crate::request::sub_resource;
 
-/// The parameters that the signature covers, in its order.
+/// The parameters that the signature covers, in the order of the string to sign.
 const COVERED: [&str; 35] = [
     "accelerate",
     "acl",
@@ -63,7 +63,7 @@ const COVERED: [&str; 35] = [
     "website",
 ];
 
-/// Verifies a request whose query has `Signature`, `Expires` and `AWSAccessKeyId` once each.
+/// Verifies a request whose query contains `Signature`, `Expires` and `AWSAccessKeyId` once each.
 ///
 /// # Errors
 /// `AccessDenied` for an expired URL and for a sub-resource that the signature cannot cover,
@@ -86,7 +86,7 @@ pub(crate) fn verify(
         );
     };
     let to_sign = string_to_sign(request, &query, bucket_in_host);
-    // A client that did not escape a plus sign sent a blank.
+    // A plus sign that the client did not escape was decoded as a blank.
     let provided = query.get("Signature").unwrap_or_default().replace(' ', "+");
     let secret = grant.credentials.secret_access_key.expose().as_bytes();
     let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("HMAC takes keys of any length");
@@ -103,7 +103,7 @@ pub(crate) fn verify(
     }))
 }
 
-/// Rejects parameters that select another operation and that the signature does not cover: an
+/// Rejects parameters that select another operation but are not covered by the signature: an
 /// attacker could append them.
 fn check_sub_resources(query: &Query) -> Result<(), Refusal> {
     let open = query.pairs().iter().map(|(name, _)| name.as_str());
@@ -119,7 +119,7 @@ fn check_sub_resources(query: &Query) -> Result<(), Refusal> {
     }
 }
 
-/// Rejects signed chunks, which only version 4 has.
+/// Rejects signed chunks, which exist only in version 4.
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let payload = headers.get("x-amz-content-sha256").map(http::HeaderValue::as_bytes);
     if payload.is_some_and(|payload| payload.starts_with(b"STREAMING-")) {
@@ -140,7 +140,7 @@ fn check_not_expired(expires: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Builds the string to sign: method, the two content headers, `Expires`, the `x-amz-` family, and
+/// Builds the string to sign: the method, two content headers, `Expires`, the `x-amz-` headers, and
 /// the resource.
 fn string_to_sign(request: &Parts, query: &Query, bucket_in_host: Option<&str>) -> Vec<u8> {
     let mut text = Vec::with_capacity(256);
@@ -178,13 +178,13 @@ fn string_to_sign(request: &Parts, query: &Query, bucket_in_host: Option<&str>) 
     text
 }
 
-/// Returns the value of a parameter that stands for a header, ignoring case.
+/// Returns the value of a parameter that replaces a header, ignoring case.
 fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a [u8]> {
     let mut pairs = query.pairs().iter();
     pairs.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
 }
 
-/// Returns the `x-amz-` family by name: headers, and query parameters where there is no such
+/// Returns the `x-amz-` values by name: headers, and query parameters where there is no such
 /// header.
 fn amz_headers(headers: &HeaderMap, query: &Query) -> BTreeMap<String, Vec<u8>> {
     let mut family = BTreeMap::new();
@@ -221,7 +221,7 @@ mod tests {
         String::from_utf8(string_to_sign(&parts, &query, bucket)).unwrap()
     }
 
-    /// The examples of the guide, as presigned URLs.
+    /// Tests the examples of the guide, as presigned URLs.
     #[test]
     fn the_signed_text_is_that_of_the_guide() {
         assert_eq!(

@@ -1,11 +1,11 @@
-//! Reframes aws-chunked bodies for the reader of `s3s`, which holds each chunk whole before it
-//! passes it on.
+//! Reframes aws-chunked bodies for the reader of `s3s`, which buffers each chunk completely before
+//! it passes the bytes on.
 //!
-//! A signed chunk has to be held until its signature is checked, so its size is limited. An
-//! unsigned one need not be, and some SDKs send a whole 5 GiB part as one chunk: those are cut into
-//! chunks of the bytes that have arrived, without copying. Bytes after the last chunk (the
-//! trailers) pass unchanged. Knows framing only: signatures, trailers and the decoded length are
-//! checked later.
+//! A signed chunk must be held until its signature is checked, so its size is limited. An unsigned
+//! chunk need not be, and some SDKs send a whole 5 GiB part as one chunk: it is split into chunks
+//! of the bytes that have arrived, without copying. Bytes after the last chunk (the trailers) pass
+//! unchanged. Only framing is handled here: signatures, trailers and the decoded length are checked
+//! later.
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,12 @@ use http::HeaderMap;
 /// The maximum bytes of one chunk header: size, extension, CRLF.
 const HEADER_BYTES: usize = 1024;
 
-/// The kind of chunks, and how they may be changed.
+/// The kind of chunks, and the changes that it allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunks {
-    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: cut into small ones.
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: chunks are split into small ones.
     Unsigned,
-    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: passed as they are, up to this many
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: chunks pass unchanged, up to this many
     /// bytes each.
     Signed { limit_bytes: usize },
 }
@@ -45,8 +45,8 @@ pub(crate) enum BadFraming {
     NoLineEnd,
     /// A signed chunk is larger than the limit.
     ChunkTooLarge,
-    /// The body ends without a chunk of no bytes. For signed chunks that one proves, by its
-    /// signature, that none is missing.
+    /// The body ends without an empty chunk. If chunks are signed, the signature of the empty chunk
+    /// proves that no chunk is missing.
     NoFinalChunk,
 }
 
@@ -57,7 +57,7 @@ enum ChunkPart {
     Trailers,
 }
 
-/// Takes the pieces of a body as they arrive and returns the pieces to pass on.
+/// A reframer: takes the pieces of a body as they arrive and returns the pieces to pass on.
 pub(crate) struct Reframer {
     chunks: Chunks,
     part: ChunkPart,
@@ -75,7 +75,7 @@ impl Reframer {
         self.ready.pop_front()
     }
 
-    /// Returns whether all chunks that began have passed.
+    /// Returns whether every chunk that has started has also ended.
     pub(crate) fn is_between_chunks(&self) -> bool {
         self.ready.is_empty() && matches!(self.part, ChunkPart::Header | ChunkPart::Trailers)
     }
@@ -102,7 +102,7 @@ impl Reframer {
         Ok(())
     }
 
-    /// Ends the body. Call it after the last piece.
+    /// Checks that the body is complete. Call it after the last piece.
     pub(crate) fn finish(&self) -> Result<(), BadFraming> {
         match self.part {
             ChunkPart::Trailers => Ok(()),
@@ -122,8 +122,8 @@ impl Reframer {
         let header = std::mem::take(&mut self.header);
         let size = chunk_size(&header)?;
         match self.chunks {
-            // s3s reads eight digits and ignores the rest, so a longer number would have two
-            // meanings.
+            // s3s reads eight digits and ignores the rest, so it would read a longer number
+            // differently.
             Chunks::Signed { .. } if digits(&header).len() > 8 => {
                 return Err(BadFraming::Header);
             }
@@ -132,7 +132,7 @@ impl Reframer {
             }
             Chunks::Signed { .. } => self.ready.push_back(header.into()),
             Chunks::Unsigned if size == 0 => self.ready.push_back(header.into()),
-            // The pieces get headers of their own.
+            // Drop the header: each piece gets a new one.
             Chunks::Unsigned => {}
         }
         self.part = if size == 0 { ChunkPart::Trailers } else { ChunkPart::Data { left: size } };
@@ -170,7 +170,7 @@ impl Reframer {
 
 /// Returns the size in a chunk header such as `10000;chunk-signature=…\r\n`.
 fn chunk_size(header: &[u8]) -> Result<usize, BadFraming> {
-    // A line end inside could mean something else to a later reader.
+    // Refuse a line end inside, which a later reader could interpret differently.
     let line = header.strip_suffix(b"\r\n").ok_or(BadFraming::Header)?;
     if line.contains(&b'\r') {
         return Err(BadFraming::Header);
@@ -182,7 +182,7 @@ fn chunk_size(header: &[u8]) -> Result<usize, BadFraming> {
     usize::from_str_radix(digits, 16).map_err(|_| BadFraming::Header)
 }
 
-/// Returns everything before the extension or the line end.
+/// Returns the bytes before the extension or the line end.
 fn digits(header: &[u8]) -> &[u8] {
     let end = header.iter().position(|b| matches!(b, b';' | b'\r')).unwrap_or(header.len());
     &header[..end]
@@ -206,7 +206,7 @@ mod tests {
         Ok((out, largest))
     }
 
-    /// Returns the bytes inside the chunks, by the simplest possible reader.
+    /// Returns the bytes inside the chunks and those after them, with the simplest possible reader.
     fn decode(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let mut data = Vec::new();
         loop {

@@ -1,27 +1,26 @@
 //! Parses request documents strictly and rewrites them in a form that `s3s` reads correctly.
 //!
-//! The reader of `s3s` 0.14.1 skips CDATA (it reads `ab<![CDATA[x]]>cd` as `abcd`, and
-//! DeleteObjects would delete another key), rejects references from U+10000 to U+FFFFF, and accepts
-//! `1x` as a number. So `roxmltree` reads a document first, and rejects what is not well-formed;
-//! only its elements and their texts are passed on: no comments, no CDATA, no namespace prefixes.
+//! The reader of `s3s` 0.14.1 skips CDATA (it reads `ab<![CDATA[x]]>cd` as `abcd`, so DeleteObjects
+//! would delete another key), rejects references from U+10000 to U+FFFFF, and accepts `1x` as a
+//! number. So `roxmltree` parses each document first, and rejects malformed ones; only the elements
+//! and their texts are passed on, without comments, CDATA and namespace prefixes.
 //!
-//! Limits: the gate limits the size ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and
-//! depth are limited here. A document type is rejected, and with it every entity that is not one of
-//! the five of XML.
+//! The gate limits the size ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); this file limits
+//! elements and depth. It rejects a document type, and with it every entity that is not one of the
+//! five of XML.
 
 use roxmltree::{Document, Node, NodeType, ParsingOptions};
 use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
 
-/// The maximum depth of nested elements; lifecycle rules need the most, six.
+/// The maximum depth of nested elements; lifecycle rules, the deepest documents, need six.
 const DEPTH_MAX: usize = 32;
 
-/// The minimum bytes per node (element or text). The densest document that a client sends has
-/// twelve.
+/// The minimum bytes per node (element or text). The densest document that clients send has twelve.
 const NODE_BYTES_MIN: usize = 8;
 
-/// Elements that `s3s` reads as numbers, ignoring what follows the digits.
+/// Elements that `s3s` reads as numbers, ignoring everything after the digits.
 const NUMBERS: [&str; 9] = [
     "Days",
     "DaysAfterInitiation",
@@ -59,7 +58,7 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Rejects references to non-characters (`&#xD800;`), which the parser reads as U+FFFD:
-/// DeleteObjects would delete a key that its sender did not name.
+/// DeleteObjects would delete a key that the sender did not name.
 fn check_references(text: &str) -> Result<(), Refusal> {
     const LITERAL: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
     let mut rest = text;
@@ -86,8 +85,7 @@ fn check_references(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes an element and its content. Without recursion, because the sender decides how deep a
-/// document is.
+/// Writes an element and its content. Does not recurse, because the sender controls the depth.
 fn write(root: Node<'_, '_>, to: &mut String) -> Result<(), Refusal> {
     let mut open = vec![];
     let mut next = Some(root);
@@ -151,7 +149,7 @@ fn check_number(element: Node<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Escapes text. A raw carriage return would be read as a line feed.
+/// Escapes text, including carriage returns, which would be read as line feeds.
 fn escape(text: &str, to: &mut String) {
     for c in text.chars() {
         match c {

@@ -1,10 +1,10 @@
-//! Gathers the pieces of a body into blocks, in memory that is reserved when the bytes arrive.
+//! Gathers the pieces of a body into blocks, in memory that is reserved when bytes arrive.
 //!
-//! A sender begins with a small block, which needs no room. One that fills it quickly gets room for
-//! a large block, and for the next one with its first bytes. A large block is held for
-//! [`FILL_TIME`] at most: then its content is written, and the sender begins again with a small
-//! block. So a sender that waits never holds room, and one that finds none continues in small
-//! blocks, which cost more per byte but delay no other sender.
+//! A sender starts with a small block, which needs no room. A sender that fills its block quickly
+//! gets room for a large block, and for the next one when its first bytes arrive. A large block is
+//! held for at most [`FILL_TIME`]: then its content is written, and the sender starts again with a
+//! small block. So a waiting sender never holds room, and a sender that finds no room continues in
+//! small blocks, which cost more per byte but delay no other sender.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use crate::body::room::{Room, Taken};
 
 /// The maximum time to fill a block.
 const FILL_TIME: Duration = Duration::from_millis(250);
-/// The maximum time that a sender with bytes waits for room before it continues without.
+/// The maximum time that a sender with bytes waits for room before it continues in small blocks.
 const ROOM_TIME: Duration = Duration::from_millis(500);
 
-/// Memory and room for blocks; clones share both.
+/// Memory and room for blocks, shared by all clones.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockRoom {
     pool: BlockPool,
@@ -39,10 +39,10 @@ impl BlockRoom {
     }
 }
 
-/// Bytes to write.
+/// A block of bytes to write.
 pub(super) struct Gathered {
     pub(super) bytes: Bytes,
-    /// The room, for as long as the bytes are held; none for a small block.
+    /// The room, held as long as the bytes are; `None` for a small block.
     pub(super) room: Option<Taken>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Gathered {
 pub(super) struct Source {
     pub(super) body: Option<StreamingBlob>,
     pub(super) length_bytes: u64,
-    /// The client's hash of the bytes; `s3s` compares it.
+    /// The client's hash of the bytes, which `s3s` compares.
     pub(super) claimed_sha256: Option<Checksum>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Source {
 pub(super) struct Gathering {
     body: Option<StreamingBlob>,
     claimed_sha256: Option<Checksum>,
-    /// Bytes that are not in a block yet.
+    /// Bytes that are not yet in a block.
     piece: Bytes,
     left: u64,
     blocks: BlockRoom,
@@ -81,7 +81,7 @@ impl Gathering {
         }
     }
 
-    /// Returns the next block; none at the end.
+    /// Returns the next block; `None` at the end of the body.
     pub(super) async fn next(&mut self) -> Result<Option<Gathered>, Refusal> {
         while self.fetch().await? {
             let deadline = Instant::now() + FILL_TIME;
@@ -111,7 +111,7 @@ impl Gathering {
         Ok(Some(Gathered { bytes: block.freeze(), room: None }))
     }
 
-    /// Fills a large block; `None` if so few bytes have come that they belong into a small block.
+    /// Fills a large block; `None` if so few bytes arrived that a small block suffices.
     async fn fill_large(
         &mut self,
         mut block: Block,
@@ -127,7 +127,7 @@ impl Gathering {
                 Err(_) => {
                     self.is_quick = false;
                     let (bytes, rest) = block.freeze_aligned();
-                    // A copy, so that the memory of the block is freed.
+                    // Copy the rest, so that the memory of the block is freed.
                     self.piece = Bytes::copy_from_slice(&rest);
                     return Ok((!bytes.is_empty()).then_some(Gathered { bytes, room: Some(room) }));
                 }
@@ -143,10 +143,10 @@ impl Gathering {
         timeout(ROOM_TIME, self.blocks.room.take(&self.access_key_id, BLOCK_BYTES)).await.ok()
     }
 
-    /// Waits until there are bytes; false at the end of the body. Cancel-safe.
+    /// Waits for bytes; returns false at the end of the body. Cancel-safe.
     async fn fetch(&mut self) -> Result<bool, Refusal> {
         while self.piece.is_empty() {
-            // Read to the end even if all bytes are here: signatures and trailers come last.
+            // Read to the end even if all bytes have arrived: signatures and trailers come last.
             let Some(body) = self.body.as_mut() else { return Ok(false) };
             match body.next().await {
                 Some(Ok(piece)) => {

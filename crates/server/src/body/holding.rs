@@ -1,14 +1,15 @@
-//! Memory (room) for requests whose bytes are held whole: a document until its response, a signed
-//! chunk until its signature is checked.
+//! Manages memory (room) for requests whose bytes are held as a whole: a document until its
+//! response, a signed chunk until its signature is checked.
 //!
 //! Such bytes cannot be written out, so a request that holds them without sending could make others
-//! wait. When a request has waited for [`PATIENCE`], idle holders are displaced: those of the key
-//! pair that holds most first, the longest idle first, and as many at once as hold what all waiting
-//! requests still need. Fewer would make the same requests wait again; more would refuse senders
-//! that do no harm. A holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all
-//! holders wait for more room, none of them can finish: then those that announced most are
-//! displaced, of these the ones that came first, until the others have room for everything they
-//! announced. A displaced holder is answered `503 SlowDown`, which every client retries.
+//! wait. When a request has waited for [`PATIENCE`], idle holders are displaced: first those of the
+//! key pair that holds most, and of these the longest idle first. As many are displaced at once as
+//! hold the bytes that all waiting requests still need: fewer would make the same requests wait
+//! again, and more would refuse senders unnecessarily. A holder that sends [`BUSY_BYTES`] within
+//! [`IDLE_TIME`] is never idle. If all holders wait for more room, none of them can finish: then
+//! those that announced most are displaced, the earliest first, until the others have room for
+//! everything they announced. A displaced holder is answered `503 SlowDown`, which every client
+//! retries.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,14 +24,14 @@ use tokio::time::{Instant, Sleep};
 use super::room::{ALLOWANCE_BYTES, Room, Take, Taken};
 use crate::auth::requester::AccessKeyId;
 
-/// The time that a request waits for room before others are displaced, and then before more are.
+/// The time that a request waits for room before holders are displaced, and between displacements.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A holder that others wait for is idle if it has not sent [`BUSY_BYTES`] in this time.
+/// The time without [`BUSY_BYTES`] sent after which a holder counts as idle.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 /// The bytes per [`IDLE_TIME`] that keep a holder from being idle.
 const BUSY_BYTES: usize = 16 << 10;
 
-/// Room with a list of its holders; clones share it.
+/// Room with a list of its holders, shared by all clones.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldRoom {
     room: Room,
@@ -42,7 +43,7 @@ pub(crate) struct HeldRoom {
 struct Holders {
     next_number: u64,
     by_number: BTreeMap<u64, Holder>,
-    /// The last time when holders were displaced.
+    /// The time of the last displacement.
     made_room: Option<Instant>,
 }
 
@@ -51,7 +52,7 @@ struct Holder {
     access_key_id: AccessKeyId,
     announced_bytes: usize,
     bytes: usize,
-    /// The last time when it had sent [`BUSY_BYTES`].
+    /// The last time when the holder had sent [`BUSY_BYTES`].
     busy: Instant,
     sent_since: usize,
     waits_for_room: bool,
@@ -69,11 +70,11 @@ impl HeldRoom {
         Self { room: Room::new(bytes), room_bytes: bytes, holders: Arc::default() }
     }
 
-    /// Creates the holding of one request that may need `announced_bytes`; it is empty at first.
+    /// Creates the initially empty holding of one request that may need `announced_bytes`.
     pub(crate) fn holding(&self, announced_bytes: usize) -> Holding {
         Holding {
             room: self.clone(),
-            // A request that does not announce its size counts as one that needs everything.
+            // A request that does not announce its size counts as one that needs all room.
             announced_bytes: announced_bytes.min(self.room_bytes),
             number: None,
             access_key_id: AccessKeyId::default(),
@@ -90,8 +91,8 @@ impl HeldRoom {
 }
 
 impl Holder {
-    /// Returns the bytes that it waits for: everything still to come, because it would wait again
-    /// for each piece.
+    /// Returns the bytes that the holder waits for: all that are still to come, because it would
+    /// otherwise wait again for each piece.
     fn wanted_bytes(&self) -> usize {
         if self.waits_for_room { self.announced_bytes.saturating_sub(self.bytes).max(1) } else { 0 }
     }
@@ -105,11 +106,11 @@ impl Holder {
 #[derive(Debug, Default)]
 struct Pair {
     held_bytes: usize,
-    /// Holders that may be displaced; the first to go is last.
+    /// Holders that may be displaced; the first to be displaced is last.
     may_go: Vec<Candidate>,
 }
 
-/// A holder that may be displaced; of two, the greater one goes first.
+/// A holder that may be displaced. A greater one is displaced before a lesser one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Candidate {
     Idle { since: Reverse<Instant>, number: u64 },
@@ -125,18 +126,18 @@ impl Candidate {
 }
 
 impl Holders {
-    /// Displaces holders in favour of those that wait.
+    /// Displaces holders in favour of those that wait for room.
     ///
-    /// Free room is not counted: the share of its key pair may forbid a request to take it.
+    /// Free room is not counted: its share may forbid a key pair to take it.
     fn make_room(&mut self, now: Instant) {
         if self.made_room.is_some_and(|then| now.duration_since(then) < PATIENCE) {
-            // The waiting requests had no time yet to take the freed room.
+            // The waiting requests have not yet had time to take the freed room.
             return;
         }
         let (leaving, staying): (Vec<&Holder>, Vec<&Holder>) =
             self.by_number.values().partition(|holder| holder.displaced);
         let all_wait = staying.iter().all(|holder| holder.waits_for_room || holder.bytes == 0);
-        // If all wait, those that hold nothing yet block no other: their turn comes later.
+        // If all wait, holders without bytes do not block others, so they are not counted.
         let counted = staying.iter().filter(|holder| !all_wait || holder.bytes > 0);
         let wanted_bytes: usize = counted.map(|holder| holder.wanted_bytes()).sum();
         let leaving_bytes: usize = leaving.iter().map(|holder| holder.bytes).sum();
@@ -161,8 +162,8 @@ impl Holders {
         }
     }
 
-    /// Returns the displaceable holders by key pair: if all wait, any holder, otherwise the idle
-    /// ones.
+    /// Returns the holders that may be displaced, by key pair: all of them if all wait, otherwise
+    /// the idle ones.
     fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<AccessKeyId, Pair> {
         let mut pairs: BTreeMap<AccessKeyId, Pair> = BTreeMap::new();
         let holding = |(_, holder): &(&u64, &Holder)| holder.bytes > 0 && !holder.displaced;
@@ -184,11 +185,11 @@ impl Holders {
     }
 }
 
-/// The bytes that one request holds.
+/// The handle of one request on the bytes that it holds.
 pub(crate) struct Holding {
     room: HeldRoom,
     announced_bytes: usize,
-    /// The number among the holders, once it is one.
+    /// The request's number in the list of holders, once it is in the list.
     number: Option<u64>,
     access_key_id: AccessKeyId,
     allowed_bytes: usize,
@@ -198,8 +199,8 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Takes room for bytes that have arrived. Call it again with the same number until it is
-    /// ready.
+    /// Takes room for bytes that have arrived. Call it again with the same number of bytes until it
+    /// is ready.
     pub(crate) fn poll_take(
         &mut self,
         access_key_id: &AccessKeyId,
@@ -238,7 +239,7 @@ impl Holding {
         Poll::Pending
     }
 
-    /// Becomes ready when the holder is displaced, and wakes the task then.
+    /// Is ready once the holder is displaced, and wakes the task then.
     pub(crate) fn poll_displaced(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut displaced = false;
         self.record(|holder| {
@@ -248,15 +249,15 @@ impl Holding {
         if displaced { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Releases everything: the held bytes have been passed on.
+    /// Releases all room, because the held bytes have been passed on.
     pub(crate) fn release(&mut self) {
         self.allowed_bytes = 0;
         self.leave();
         self.taken = None;
     }
 
-    /// Marks that all bytes have come: the held room stays until it is dropped, and cannot be
-    /// displaced.
+    /// Marks that all bytes have arrived: the room stays until it is dropped, and its holder can no
+    /// longer be displaced.
     pub(crate) fn finish(&mut self) -> Option<Taken> {
         self.leave();
         self.taken.take()
@@ -276,7 +277,7 @@ impl Holding {
         });
     }
 
-    /// Changes the entry of this request in the list.
+    /// Changes the request's entry in the list.
     fn record(&mut self, change: impl FnOnce(&mut Holder)) {
         let mut holders = self.room.holders();
         let (access_key_id, announced_bytes) = (&self.access_key_id, self.announced_bytes);
@@ -347,14 +348,14 @@ mod tests {
         holders.each_mut().map(is_displaced)
     }
 
-    /// Polls a waiting request for some time, so that its patience runs.
+    /// Polls a waiting request for some time, so that its waiting time passes.
     async fn wait_for_room(waiting: &mut Holding, bytes: usize, time: Duration) {
         let asked = tokio::time::timeout(time, take(waiting, "waiting", bytes)).await;
         assert!(asked.is_err(), "{asked:?}");
     }
 
-    /// Idle holders were once displaced one by one, a quarter of a second each: beside 80 of them
-    /// an upload took 13 s.
+    /// Regression: idle holders were displaced one by one, a quarter of a second each, so that an
+    /// upload beside 80 of them took 13 s.
     #[tokio::test(start_paused = true)]
     async fn idle_holders_make_way_at_once_for_all_that_is_waited_for() {
         let room = HeldRoom::new(600_000);
@@ -362,7 +363,7 @@ mod tests {
         let mut waiting = room.holding(300_000);
         wait_for_room(&mut waiting, 210_000, IDLE_TIME + PATIENCE).await;
         assert_eq!(displaced(&mut idle), [true, true, true, true, false], "the longest idle first");
-        // They are still there: the next look counts their room as good as free.
+        // The displaced holders still exist; the next check counts their room as free.
         wait_for_room(&mut waiting, 210_000, 4 * PATIENCE).await;
         let [first, second, third, fourth, mut last] = idle;
         assert!(!is_displaced(&mut last));
@@ -370,8 +371,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "waiting", 210_000).await, Ok(()));
     }
 
-    /// Room was free, those that waited for it had not been polled yet, and further holders were
-    /// displaced, an honest upload among them.
+    /// Regression: room was free, the requests waiting for it had not been polled yet, and further
+    /// holders were displaced, an active upload among them.
     #[tokio::test(start_paused = true)]
     async fn room_that_came_free_is_taken_before_more_make_way() {
         let room = HeldRoom::new(600_000);
@@ -427,8 +428,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "two", 900_000).await, Ok(()));
     }
 
-    /// Two requests that hold half of the room each and both want more would otherwise wait for
-    /// each other for ever.
+    /// Two requests that each hold half of the room and want more would otherwise wait for each
+    /// other forever.
     #[tokio::test(start_paused = true)]
     async fn of_waiting_holders_the_largest_is_displaced() {
         let room = HeldRoom::new(800_000);
@@ -443,8 +444,8 @@ mod tests {
         assert_eq!(taken, Ok(()));
     }
 
-    /// 80 requests each hold a part of a chunk and want the rest of it: if one fewer were
-    /// displaced, the others would wait for each other again.
+    /// 80 requests each hold a part of a chunk and want the rest: with one displacement fewer, the
+    /// others would wait for each other again.
     #[tokio::test(start_paused = true)]
     async fn enough_waiting_holders_are_displaced_for_the_others() {
         let room = HeldRoom::new(1_000_000);

@@ -1,10 +1,10 @@
-//! The integrity values of a request: `Content-MD5`, `x-amz-checksum-*` in a header or announced
-//! for the trailer.
+//! Reads the integrity values of a request: `Content-MD5`, and `x-amz-checksum-*` in a header or
+//! announced for the trailer.
 //!
-//! Checked before the first byte, so that a request that contradicts itself costs nothing. The
-//! store compares them with the bytes, in the pass that writes them; for `x-amz-content-sha256` see
-//! [`payload_hash`](crate::body::payload_hash). The wording of errors is that of AWS
-//! (`docs/s3-compatibility.md` names the tests).
+//! Headers are checked before the first byte of the body, so that a contradictory request costs
+//! nothing. The store compares the values with the bytes while it writes them; for
+//! `x-amz-content-sha256` see [`payload_hash`](crate::body::payload_hash). The wording of errors is
+//! that of AWS (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum};
 use http::HeaderMap;
@@ -12,9 +12,9 @@ use s3s::{S3ErrorCode, TrailingHeaders};
 
 use crate::answer::refusal::Refusal;
 
-/// The prefix of headers that carry a value (and of three that do not).
+/// The prefix of headers that carry a checksum, and of [`NOT_VALUES`].
 const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
-/// The three headers that carry no value.
+/// The three headers with that prefix that carry no checksum.
 const NOT_VALUES: [&str; 3] = ["algorithm", "type", "mode"];
 /// The algorithms of `x-amz-checksum-*` that this server supports.
 const ALGORITHMS: [ChecksumAlgorithm; 5] = [
@@ -52,7 +52,7 @@ impl Integrity {
         Ok(Self { content_md5: content_md5(headers)?, claim })
     }
 
-    /// Returns the algorithm of the checksum in a header or a trailer to come.
+    /// Returns the algorithm of the checksum that a header contains or the trailer will contain.
     pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self.claim {
             Claim::None => None,
@@ -61,7 +61,7 @@ impl Integrity {
         }
     }
 
-    /// Returns the value, once the body has been read to its end.
+    /// Returns the checksum, once the body has been read to its end.
     pub(crate) fn checksum(
         &self,
         trailers: Option<&TrailingHeaders>,
@@ -88,8 +88,8 @@ impl Integrity {
     }
 }
 
-/// Returns the checksum of a whole object from Complete: one header at most, never a trailer. A
-/// composite value may include the number of parts, as responses do: `value-N`.
+/// Returns the checksum of a whole object from Complete: at most one header, never a trailer. A
+/// composite value may include the number of parts, as in responses: `value-N`.
 pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<ObjectClaim>, Refusal> {
     match claimed(headers)? {
         Claimed::Header(algorithm, text) => object_claim(algorithm, text).map(Some),
@@ -153,7 +153,7 @@ fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
     })
 }
 
-/// The one claim of a request, with its value as sent.
+/// The only checksum that a request claims, with its value as sent.
 enum Claimed<'h> {
     None,
     Header(ChecksumAlgorithm, &'h [u8]),
@@ -207,7 +207,7 @@ fn check_announced(headers: &HeaderMap, claim: Claim) -> Result<(), Refusal> {
     let Some(value) = headers.get("x-amz-sdk-checksum-algorithm") else { return Ok(()) };
     let announced = value.to_str().ok().and_then(|text| text.parse::<ChecksumAlgorithm>().ok());
     let given = match claim {
-        // SDKs that leave the checksum to Content-MD5 announce that too.
+        // SDKs also announce MD5 if they send the checksum only as Content-MD5.
         Claim::None if announced == Some(ChecksumAlgorithm::Md5) => return Ok(()),
         Claim::None => {
             return Err(Refusal::invalid_request(

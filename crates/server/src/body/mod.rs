@@ -1,4 +1,4 @@
-//! The bytes of an object or part: from the socket, out of their chunks, through the integrity
+//! Receives the bytes of an object or part: from the socket, through chunk framing and integrity
 //! checks, to the store.
 
 pub(crate) mod aws_chunked;

@@ -1,10 +1,10 @@
 //! Limits how long a slow sender may make the server wait.
 //!
-//! A sender has credit: a grace time at first. Waiting for it uses the credit up, and each byte
-//! earns some of it back, up to the grace time. So a sender that stops is given up after the grace
-//! time, one that is slower than the minimum rate a little later, and one that is faster never: the
-//! rate is an average over the request, not over each interval. Time in which the server does not
-//! ask for bytes does not count.
+//! A sender has credit, initially the grace time. Waiting for the sender uses the credit up, and
+//! each byte earns some back, up to the grace time. So a sender that stops is given up after the
+//! grace time, a sender below the minimum rate somewhat later, and a faster sender never: the rate
+//! is an average over the request, not over each interval. Time in which the server does not ask
+//! for bytes does not count.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,13 +23,13 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Creates a sender's credit: the whole grace time.
+    /// Creates a sender's credit, with the full grace time.
     pub(super) fn new(grace: Duration, least_bytes_per_second: u64) -> Self {
         let least_bytes_per_second = least_bytes_per_second.max(1);
         Self { grace, least_bytes_per_second, credit: grace, waiting_since: None, timer: None }
     }
 
-    /// Records bytes that have come.
+    /// Records bytes that have arrived.
     pub(super) fn progress(&mut self, bytes: usize) {
         if let Some(since) = self.waiting_since.take() {
             self.credit = self.credit.saturating_sub(since.elapsed());
@@ -39,9 +39,9 @@ impl Patience {
             self.credit.saturating_add(Duration::from_micros(earned_micros)).min(self.grace);
     }
 
-    /// Becomes ready when the credit is used up, and wakes the task then. The timer is not reset
-    /// for every piece of body: it fires at the deadline of an earlier wait, which is never later,
-    /// and is moved then.
+    /// Is ready once the credit is used up, and wakes the task then. The timer is not reset for
+    /// every piece of the body: it fires at the deadline of an earlier wait, which is never later
+    /// than the current one, and is moved then.
     pub(super) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.waiting_since.get_or_insert_with(Instant::now) + self.credit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -64,7 +64,8 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(30);
     const RATE: u64 = 1024;
 
-    /// Returns after how long a sender of this rate is given up; none after an hour.
+    /// Returns the seconds after which a sender of this rate is given up; `None` if not within an
+    /// hour.
     async fn given_up_after(patience: &mut Patience, bytes_per_second: usize) -> Option<u64> {
         for second in 0..3600 {
             let waited =
@@ -77,8 +78,8 @@ mod tests {
         None
     }
 
-    /// 40 B/s were once enough: each interval of 30 seconds had to bring a kibibyte, for as long as
-    /// the sender liked.
+    /// Regression: 40 B/s sufficed for an unlimited time, because only each interval of 30 seconds
+    /// had to bring a kibibyte.
     #[tokio::test(start_paused = true)]
     async fn the_average_over_the_request_decides() {
         for (bytes_per_second, seconds) in

@@ -1,12 +1,12 @@
-//! Streams a body from the socket to the store, without ever holding all of it.
+//! Streams a body from the socket to the store, without ever holding it as a whole.
 //!
-//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and a blocking thread
-//! writes and hashes each large block while the next is gathered: at most two blocks per request
-//! are held, with room for each. A thread is busy only while there is something to write, so slow
-//! senders cannot use the threads up.
+//! Pieces are gathered into blocks as they arrive ([`gather`](super::gather)), and a blocking
+//! thread writes and hashes each large block while the next one is gathered: a request holds at
+//! most two blocks, with room for each. A thread is busy only while there is something to write, so
+//! slow senders cannot occupy all threads.
 //!
-//! Gathering copies. That costs a tenth of what it saves: the disk takes whole blocks without
-//! another copy, past the page cache.
+//! Gathering copies the bytes, which costs a tenth of what it saves: whole blocks are written to
+//! disk without another copy, bypassing the page cache.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::{PartWriter, StagedPart, Store, WriteOptions};
@@ -29,7 +29,7 @@ const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 /// An incoming body with the values that its request declared.
 pub(crate) struct Arriving<'a> {
     pub(crate) body: Option<StreamingBlob>,
-    /// The requester to whom the memory is charged.
+    /// The requester that is charged for the memory.
     pub(crate) requester: Option<&'a Requester>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) integrity: &'a Integrity,
@@ -38,16 +38,16 @@ pub(crate) struct Arriving<'a> {
     pub(crate) checksums: Vec<ChecksumAlgorithm>,
 }
 
-/// Bytes on disk that match everything their sender declared.
+/// Bytes on disk that match all values that the request declared.
 pub(crate) struct Received {
     pub(crate) staged: StagedPart,
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// Streams a body into the store and checks it against everything that the request declared.
+/// Streams a body into the store and checks it against all declared values.
 ///
 /// # Errors
-/// Every violation of the declared values; nothing of the body is kept then.
+/// Fails if a declared value does not match; no bytes of the body are kept then.
 pub(crate) async fn receive(
     store: &Store,
     blocks: &BlockRoom,
@@ -83,14 +83,14 @@ async fn write_all(mut blocks: Gathering, writer: PartWriter) -> Result<PartWrit
         let is_small = block.room.is_none();
         writing = Writing::start(writing.finish().await?, block);
         if is_small {
-            // One at a time, which is all that the request may hold.
+            // Write one block at a time, which is all that the request may hold.
             writing = Writing::Idle(writing.finish().await?);
         }
     }
     writing.finish().await
 }
 
-/// The writer: idle, or in use on a blocking thread.
+/// The writer of one body: idle, or in use on a blocking thread.
 #[allow(clippy::large_enum_variant, reason = "one per body, and it moves by block")]
 enum Writing {
     Idle(PartWriter),
@@ -102,8 +102,8 @@ impl Writing {
         Self::Busy(tokio::task::spawn_blocking(move || {
             let Gathered { bytes, room } = block;
             match room {
-                // The store holds the block for a while (within its own limit) to hash it with
-                // those of other parts.
+                // The store may keep the block for a while (within its own limit), to hash it
+                // together with those of other parts.
                 Some(_room) => writer.write_block(bytes)?,
                 None => writer.write(&bytes)?,
             }
@@ -143,8 +143,8 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     Ok(length)
 }
 
-/// Returns the reason why a body broke off, as far as `s3s` reports it: its stream errors have no
-/// public types, only names in their text. (The front responds to bodies that
+/// Returns why a body broke off, as far as `s3s` reports it: its stream errors have no public
+/// types, only names in their text. (The front responds to bodies that
 /// [`RequestBody`](crate::body::request_body::RequestBody) broke off itself.)
 pub(super) fn broken(
     error: &(dyn std::error::Error + 'static),

@@ -1,17 +1,17 @@
-//! The body of a request between the socket and `s3s`: patience with slow senders, framing, and an
-//! orderly end.
+//! The body of a request between the socket and `s3s`: limits slow senders, checks framing, and
+//! drains refused bodies.
 //!
-//! Four things happen here because nothing behind this layer can do them. A sender that stops, or
-//! is slower than the minimum rate, is given up ([`Patience`]). aws-chunked framing passes
-//! [`Reframer`]. Bytes that later layers hold whole (documents, signed chunks) take room as they
-//! come ([`Holding`]). And a body that was refused half-way is read for a while after it is
-//! dropped, because a client that is still sending would otherwise see a reset instead of the
-//! response.
+//! Four things happen here because the layers behind this one cannot do them. A sender that stops,
+//! or is slower than the minimum rate, is given up ([`Patience`]). aws-chunked framing passes
+//! through [`Reframer`]. Bytes that later layers hold as a whole (documents, signed chunks) take
+//! room as they arrive ([`Holding`]). And a body that was refused half-way is read for a while
+//! after it is dropped, because a client that is still sending would otherwise see a reset instead
+//! of the response.
 //!
 //! Documents (Complete, DeleteObjects, bucket settings) are also compared here with their signed
-//! hash and their checksums: `s3s` has only an internal error for the first, and it gives the
-//! operations the parsed document and not its bytes. Objects and parts are not: the store hashes
-//! those while it writes.
+//! hash and their checksums: `s3s` reports a wrong hash as an internal error, and passes the parsed
+//! document to the operations instead of its bytes. Objects and parts are not compared here: the
+//! store hashes them while it writes.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -40,7 +40,7 @@ use crate::options::Limits;
 
 /// The maximum time to read a refused body.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// The maximum time to wait for its next bytes.
+/// The maximum time to wait for the next bytes of a refused body.
 const DRAIN_IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// The reason why a body broke off. The reader sees only an opaque error of `s3s`.
@@ -80,7 +80,7 @@ impl BrokenBody {
     }
 }
 
-/// The outcome of a body, shared with the front, which responds if it broke off.
+/// The outcome of a body, shared with the front, which responds if the body broke off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyFate {
     broken: Arc<OnceLock<BrokenBody>>,
@@ -93,8 +93,9 @@ impl BodyFate {
         self.broken.get().copied()
     }
 
-    /// Returns whether the body was dropped and is not being drained: the connection cannot be
-    /// reused, and the client has to be told, or its next request on it would find it closed.
+    /// Returns whether the body was dropped and is not being drained. The connection cannot be
+    /// reused then, and the client must be told, or its next request would find the connection
+    /// closed.
     pub(crate) fn is_left_unread(&self) -> bool {
         self.left_unread.load(Relaxed)
     }
@@ -111,14 +112,15 @@ pub(crate) struct RequestBody {
     patience: Patience,
     fate: BodyFate,
     document: Option<DocumentCheck>,
-    /// For bytes that later layers hold whole. `s3s` reads none before it knows the sender.
+    /// The room for bytes that later layers hold as a whole. `s3s` reads none before it knows the
+    /// sender.
     holding: Option<Holding>,
-    /// Bytes that are waiting for room.
+    /// Bytes that have arrived and wait for room.
     came: Option<Bytes>,
     requester: Requester,
     held: Held,
-    /// Whether draining after a refusal makes sense: not if the client still waits for `100
-    /// Continue`.
+    /// Whether draining after a refusal makes sense, which it does not if the client still waits
+    /// for `100 Continue`.
     client_is_sending: bool,
     drain_bytes: u64,
     metrics: Arc<Metrics>,
@@ -150,11 +152,11 @@ impl RequestBody {
         }
     }
 
-    /// Takes room for a document as it comes, and compares the whole of it with the declared values
-    /// at its end; an empty one now, because its end may never be read.
+    /// Takes room for a document as it arrives, and compares it with the declared values at its
+    /// end. An empty document is compared at once, because its end may never be read.
     ///
     /// # Errors
-    /// The refusal of an empty body that has another hash.
+    /// The refusal of an empty body whose hash differs.
     pub(crate) fn expect_document(
         &mut self,
         document: Document,
@@ -168,11 +170,11 @@ impl RequestBody {
         self.compare(document.claims)
     }
 
-    /// Compares an object or part with its hash at its end, for a request whose bytes `s3s` does
-    /// not compare.
+    /// Compares an object or part with its hash at its end, for requests whose bytes `s3s` does not
+    /// compare.
     ///
     /// # Errors
-    /// The refusal of an empty body that has another hash.
+    /// The refusal of an empty body whose hash differs.
     pub(crate) fn expect_payload(&mut self, sha256: Checksum) -> Result<(), Refusal> {
         if self.document.is_some() {
             return Ok(()); // A document, which is compared already, with its checksums too.
@@ -193,12 +195,12 @@ impl RequestBody {
         Ok(())
     }
 
-    /// Returns the room of a document, to be released after the response.
+    /// Returns the handle on a document's room, to be released after the response.
     pub(crate) fn held(&self) -> Held {
         Held(Arc::clone(&self.held.0))
     }
 
-    /// Takes room for bytes that came, if later layers hold them.
+    /// Takes room for bytes that have arrived, if later layers hold them.
     fn take_room(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<Result<(), Displaced>> {
         match self.holding.as_mut() {
             Some(holding) => holding.poll_take(&self.requester.access_key_id(), bytes, cx),
@@ -210,14 +212,14 @@ impl RequestBody {
         self.holding.as_mut().is_some_and(|holding| holding.poll_displaced(cx).is_ready())
     }
 
-    /// Marks that everything has come: the room stays until the response.
+    /// Marks that all bytes have arrived: the room is kept until the response.
     fn keep_room(&mut self) {
         if let Some(mut holding) = self.holding.take() {
             self.held.keep(holding.finish());
         }
     }
 
-    /// Breaks a body off without waiting for the rest. The connection ends with it.
+    /// Breaks off the body without waiting for the rest, which also ends the connection.
     fn give_up(&mut self, broken: BrokenBody) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         self.incoming = None;
         self.holding = None;
@@ -225,13 +227,13 @@ impl RequestBody {
         Poll::Ready(Some(Err(self.fate.set(broken))))
     }
 
-    /// Returns a handle that outlives the body.
+    /// Returns a handle on the outcome that outlives the body.
     pub(crate) fn fate(&self) -> BodyFate {
         self.fate.clone()
     }
 }
 
-/// The room of a document, until its last handle is dropped.
+/// The room of a document, released when its last handle is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held(Arc<Mutex<Option<Taken>>>);
 
@@ -244,7 +246,7 @@ impl Held {
 /// A document in the body of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Document {
-    /// Whether it is XML, like everything but bucket policies.
+    /// Whether the document is XML, as all are except bucket policies.
     pub(crate) is_xml: bool,
     pub(crate) claims: DocumentClaims,
 }
@@ -264,14 +266,14 @@ impl DocumentClaims {
     }
 }
 
-/// A document being hashed, with its expected values.
+/// The hashes of a document in progress, with their expected values.
 struct DocumentCheck {
     hasher: MultiHasher,
     claims: DocumentClaims,
 }
 
 impl DocumentCheck {
-    /// Returns the first claim that is wrong.
+    /// Returns an error for the first value that does not match.
     fn finish(self) -> Result<(), BrokenBody> {
         let computed = self.hasher.finish();
         let wrong = self.claims.all().find(|claimed| !computed.contains(claimed));
@@ -314,7 +316,7 @@ impl Body for RequestBody {
                     }
                 }
                 let Some(reframer) = this.reframer.as_mut() else {
-                    // With the last bytes: their end may never be read.
+                    // Finish with the last bytes, because the end of the stream may never be read.
                     if this.incoming.as_ref().is_none_or(Incoming::is_end_stream) {
                         this.keep_room();
                     }
@@ -330,7 +332,8 @@ impl Body for RequestBody {
             if let (Some(holding), Some(reframer)) = (this.holding.as_mut(), this.reframer.as_ref())
                 && reframer.is_between_chunks()
             {
-                // A request for more means that the previous chunks were checked and passed on.
+                // A request for more bytes means that the previous chunks were checked and passed
+                // on.
                 holding.release();
             }
             let Some(incoming) = this.incoming.as_mut() else { return Poll::Ready(None) };
@@ -368,8 +371,8 @@ impl Body for RequestBody {
                 if !this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
                     this.document = Some(document);
                 } else if let Err(broken) = document.finish() {
-                    // With the last bytes: s3s does not read the end if it detects wrong bytes
-                    // itself.
+                    // Report with the last bytes: s3s does not read the end if it detects wrong
+                    // bytes itself.
                     return Poll::Ready(Some(Err(this.fate.set(broken))));
                 }
             }
@@ -413,7 +416,8 @@ impl Drop for RequestBody {
 
 async fn drain(mut incoming: Incoming, limit_bytes: u64) {
     let mut drained = 0;
-    // A client that stopped sending has time to read the response, and others need its connection.
+    // A client that stopped sending has had time to read the response; free its connection for
+    // others.
     while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_IDLE_TIME, incoming.frame()).await {
         drained += frame.data_ref().map_or(0, |data| data.len() as u64);
         if drained > limit_bytes {

@@ -1,13 +1,12 @@
-//! Memory (room) for the bytes of requests, shared fairly among key pairs.
+//! Manages memory (room) for the bytes of requests, shared fairly among key pairs.
 //!
-//! Room is taken for bytes that have arrived, never for announced ones: a sender that waits holds
-//! none beyond [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free (the
-//! dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking, 1998): one alone
-//! gets three quarters, two get three sevenths each, and there is always something left for the
-//! next one.
+//! Room is taken for bytes that have arrived, never for announced ones: a waiting sender holds none
+//! beyond [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times the free room (the dynamic
+//! threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking, 1998): a single one gets
+//! three quarters, two get three sevenths each, and some room is always left for the next one.
 //!
-//! Knows nothing of bodies. [`holding`](super::holding) decides which holders are displaced for a
-//! waiting request.
+//! Does not know about bodies. [`holding`](super::holding) decides which holders are displaced for
+//! a waiting request.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -17,13 +16,13 @@ use std::task::{Context, Poll, Waker};
 
 use crate::auth::requester::AccessKeyId;
 
-/// The bytes that every request may hold without room: enough that most documents, and slow
-/// senders, never wait.
+/// The bytes that every request may hold without room: enough that most documents and slow senders
+/// never wait.
 pub(crate) const ALLOWANCE_BYTES: usize = 32 << 10;
-/// How many times the free room one key pair may hold.
+/// The multiple of the free room that one key pair may hold.
 const SHARE: usize = 3;
 
-/// A shared number of bytes; clones share it.
+/// A shared amount of room; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     state: Arc<Mutex<RoomState>>,
@@ -50,9 +49,10 @@ struct Asking {
 struct Want {
     access_key_id: AccessKeyId,
     bytes: usize,
-    /// The bytes that the same request holds already.
+    /// The bytes that the request already holds.
     own_bytes: usize,
-    /// The bytes that it may need in total: the smallest goes first.
+    /// The bytes that the request may need in total; the request with the smallest total comes
+    /// first.
     announced_bytes: usize,
 }
 
@@ -68,7 +68,7 @@ impl Room {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Takes room if there is some and no request waits for it.
+    /// Takes room if enough is free and no request waits for it.
     pub(crate) fn try_take(&self, access_key_id: &AccessKeyId, bytes: usize) -> Option<Taken> {
         let want = Want {
             access_key_id: Arc::clone(access_key_id),
@@ -85,8 +85,8 @@ impl Room {
         self.take_more(access_key_id, 0, bytes, bytes)
     }
 
-    /// Waits for room for a request that holds `own_bytes` already and may need `announced_bytes`:
-    /// those that announced less go first. The only request of its key pair may hold everything.
+    /// Waits for room for a request that already holds `own_bytes` and may need `announced_bytes`:
+    /// requests that announced less come first. The only request of its key pair may hold all room.
     pub(crate) fn take_more(
         &self,
         access_key_id: &AccessKeyId,
@@ -105,7 +105,7 @@ impl Room {
 }
 
 impl RoomState {
-    /// Takes the wanted room if it fits.
+    /// Takes the wanted room if it is available.
     fn grant(&mut self, want: &Want) -> bool {
         let held = self.held_bytes.get(&want.access_key_id).copied().unwrap_or(0);
         let Some(left) = self.free_bytes.checked_sub(want.bytes) else { return false };
@@ -143,7 +143,7 @@ impl RoomState {
 pub(crate) struct Take {
     room: Room,
     want: Want,
-    /// Its number in the queue.
+    /// The request's number in the queue.
     number: Option<u64>,
 }
 
@@ -174,7 +174,7 @@ impl Future for Take {
 }
 
 impl RoomState {
-    /// Returns whether a waiting request comes before it.
+    /// Returns whether a waiting request comes before this one.
     fn is_behind_others(&self, want: &Want) -> bool {
         let before = |asking: &Asking| {
             !asking.granted && asking.want.announced_bytes <= want.announced_bytes
@@ -215,7 +215,7 @@ impl Drop for Take {
     }
 }
 
-/// Room that a request holds, released on drop.
+/// Room held by a request, released on drop.
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Room,
@@ -307,13 +307,13 @@ mod tests {
         assert_eq!(first.len(), 3);
         let (mut again, mut other) = (room.take(&one, 2), room.take(&two, 2));
         assert!((&mut again).now_or_never().is_none());
-        // Behind a waiting request, though there would be room.
+        // Another request is waiting, so it waits too, although there is room.
         assert!((&mut other).now_or_never().is_none());
         first.pop();
         assert!((&mut again).now_or_never().is_some(), "it was first");
         assert!((&mut other).now_or_never().is_some());
         drop((first, again, other));
-        // Dropped while it waits, and after it was granted: nothing is lost.
+        // Room is not lost if a future is dropped while it waits or after it was granted.
         let all: Vec<Taken> = held(&room, &one, 2);
         let mut given_up = room.take(&two, 8);
         assert!((&mut given_up).now_or_never().is_none());

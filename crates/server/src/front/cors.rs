@@ -1,9 +1,9 @@
-//! CORS: the response to a preflight, and the headers on every other response to a browser's
-//! script.
+//! Implements CORS: the response to a preflight, and the headers on every other response to a
+//! script in a browser.
 //!
-//! `s3s` has no CORS, so this layer is in front of it. The first matching rule counts. A preflight
-//! has no signature and reveals nothing but the bucket's rules; the request after it is
-//! authenticated like any other.
+//! `s3s` has no CORS, so this layer precedes it. The first matching rule applies. A preflight has
+//! no signature and reveals nothing but the bucket's rules; the request after it is authenticated
+//! like any other.
 
 use haul_store::{CorsConfiguration, CorsRule};
 use http::header::{
@@ -72,7 +72,8 @@ pub(crate) async fn preflight(
     Ok(response)
 }
 
-/// Returns the headers that let a script read the response; none without an `Origin` or a rule.
+/// Returns the headers that let a script read the response; no headers without an `Origin` or a
+/// rule.
 pub(crate) async fn headers(
     endpoint: &Endpoint,
     request: &Parts,
@@ -108,7 +109,7 @@ fn forbidden(message: &str) -> Refusal {
 }
 
 fn show(rule: &CorsRule, origin: &str, headers: &mut HeaderMap) {
-    // With a bare star every origin may read the response, but none with its cookies.
+    // A single star allows every origin to read the response, but not with its cookies.
     let any = rule.allowed_origins.iter().any(|allowed| allowed == "*");
     if any {
         set(headers, "access-control-allow-origin", "*");

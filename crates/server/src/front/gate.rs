@@ -1,17 +1,18 @@
-//! Refuses requests that `s3s` 0.14.1 would wrongly let pass, before it sees them.
+//! Refuses requests that `s3s` 0.14.1 would wrongly accept, before `s3s` sees them.
 //!
-//! - More than one signature, and `x-amz-*` headers that it does not cover: with one of them
-//!   (`x-amz-copy-source`) the holder of a presigned PUT could turn it into another operation. AWS
-//!   refuses them, `s3s` does not check.
-//! - Repeated parameters: the verifying and the deciding code might each read another one.
+//! - Requests with more than one signature, and with `x-amz-*` headers that the signature does not
+//!   cover: with one of them (`x-amz-copy-source`) the holder of a presigned PUT could turn it into
+//!   another operation. AWS refuses them, `s3s` does not check.
+//! - Repeated parameters: the code that verifies and the code that decides might read different
+//!   ones.
 //! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See
 //!   [`signature`](crate::request::signature).
-//! - Browser form uploads, which `s3s` collects in memory before it authenticates the sender.
-//! - Sub-resources that this server does not support, or not with this method: `PUT
-//!   /bucket?something` would otherwise create a bucket, and `DELETE /bucket/key?acl` remove an
-//!   object. The same for a PUT with half of the parameters of UploadPart.
+//! - Browser form uploads, which `s3s` buffers in memory before it authenticates the sender.
+//! - Sub-resources that this server does not support, or not with this method:
+//!   `PUT /bucket?something` would otherwise create a bucket, and `DELETE /bucket/key?acl` would
+//!   remove an object. The same applies to a PUT with only one of the parameters of UploadPart.
 //!
-//! Reads headers, query and time only; decides nothing about permissions.
+//! Reads only headers, query and time; decides nothing about permissions.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -29,7 +30,7 @@ use crate::request::signature::Signature;
 use crate::request::sub_resource;
 use crate::request::target::{Names, RequestTarget};
 
-/// Refuses what must not reach `s3s`.
+/// Refuses requests that must not reach `s3s`.
 pub(crate) fn check(
     request: &Parts,
     target: &RequestTarget,
@@ -45,8 +46,8 @@ pub(crate) fn check(
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
-/// Returns the document in the body of a request, as bucket settings, DeleteObjects and Complete
-/// have one, with its declared hashes.
+/// Returns the document in the body of a request (of bucket settings, DeleteObjects or Complete),
+/// with its declared hashes.
 pub(crate) fn document(
     request: &Parts,
     target: &RequestTarget,
@@ -55,14 +56,14 @@ pub(crate) fn document(
     if !is_document(request, target, &query) {
         return Ok(None);
     }
-    // The only document of S3 that is JSON.
+    // A bucket policy is the only document of S3 that is JSON.
     let is_xml = !query.has("policy");
     Ok(Some(Document { is_xml, claims: document_claims(request, &query)? }))
 }
 
 fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {
     let payload_sha256 = payload_hash::claimed(&request.headers);
-    // The checksum in the headers of a Complete is that of the object.
+    // The checksum in the headers of a Complete is that of the object, not of the document.
     if query.has("uploadId") {
         return Ok(DocumentClaims { payload_sha256, checksums: Vec::new() });
     }
@@ -72,8 +73,8 @@ fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Ref
     Ok(DocumentClaims { payload_sha256, checksums })
 }
 
-/// Returns whether the body is a document that `s3s` reads whole, and not the bytes of an object or
-/// part.
+/// Returns whether the body is a document that `s3s` reads as a whole, not the bytes of an object
+/// or part.
 fn is_document(request: &Parts, target: &RequestTarget, query: &Query) -> bool {
     let of_bucket = target.names != Names::Object;
     let sub_resource = |(name, _): &(String, String)| sub_resource::is_one(name);
@@ -84,7 +85,7 @@ fn is_document(request: &Parts, target: &RequestTarget, query: &Query) -> bool {
     }
 }
 
-/// Limits the size: `s3s` answers a document that is too large, or has no length, with an internal
+/// Checks the size: `s3s` answers a document that is too large, or has no length, with an internal
 /// error.
 fn check_document_size(
     request: &Parts,
@@ -148,7 +149,7 @@ fn check_method(request: &Parts) -> Result<(), Refusal> {
 }
 
 /// Checks part number and upload id. `s3s` accepts every number that Rust parses, and has no S3
-/// errors for the others. With only one of the two parameters it would take a part for a whole
+/// errors for the others. With only one of the two parameters, it would store a part as a whole
 /// object.
 fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusal> {
     if names == Names::Object
@@ -201,7 +202,7 @@ mod tests {
 
     const AUTH: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
         SignedHeaders=host;x-amz-date, Signature=0";
-    /// A made-up header that covers everything.
+    /// An invented header that covers all headers.
     const COVERING: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
         SignedHeaders=host;x-amz-copy-source, Signature=0";
     const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Date=d&\

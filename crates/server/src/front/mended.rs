@@ -1,7 +1,7 @@
 //! Rewrites a verified request into the form that the operations read.
 //!
-//! `s3s` reads a request literally; AWS reads some things differently. The differences are resolved
-//! here, between the signature, which covers the original, and the operations:
+//! `s3s` reads a request literally, where AWS interprets some parts. The differences are resolved
+//! here, between the signature check, which covers the original, and the operations:
 //!
 //! - parameters of a presigned URL that stand for headers become headers (`x-amz-…`, `If-Match`,
 //!   `If-None-Match`), except checksums, which AWS ignores there: SDKs sign those of an empty body;
@@ -50,10 +50,10 @@ const EMPTY_IS_ABSENT: [&str; 12] = [
     "versionId",
 ];
 
-/// The place of a verified request's signature.
+/// The location of a verified request's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
-    /// In a header, or absent.
+    /// In a header, or there is none.
     NotInQuery,
     /// In the query, with version 4, which covers the whole query.
     Version4,
@@ -92,7 +92,7 @@ pub(crate) fn mend(request: &mut Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the header that a parameter stands for.
+/// Returns the header that a parameter replaces.
 fn header_of(signed: Signed, parameter: &str) -> Option<HeaderName> {
     if signed == Signed::NotInQuery {
         return None;
@@ -106,13 +106,13 @@ fn header_of(signed: Signed, parameter: &str) -> Option<HeaderName> {
     if taken { HeaderName::try_from(name).ok() } else { None }
 }
 
-/// `x-amz-checksum-mode` is about the response, not the body.
+/// Returns whether this is a checksum of the body; `x-amz-checksum-mode` is about the response.
 fn is_checksum(name: &str) -> bool {
     name == "x-amz-sdk-checksum-algorithm"
         || name.starts_with("x-amz-checksum-") && name != "x-amz-checksum-mode"
 }
 
-/// Decodes the header; a version after the key is not part of it.
+/// Decodes the header, except for a version id after the key.
 fn mend_copy_source(request: &mut Parts) {
     const COPY_SOURCE: &str = "x-amz-copy-source";
     let Some(value) = request.headers.get(COPY_SOURCE) else { return };
@@ -145,7 +145,7 @@ fn mended_uri(uri: &Uri, query: &str, signed: Signed) -> Result<Uri, Refusal> {
     Uri::from_parts(parts).map_err(|_| Refusal::new(S3ErrorCode::InvalidURI))
 }
 
-/// Returns whether a parameter, as sent, stays in the query.
+/// Returns whether a parameter stays in the query. `pair` is the parameter as sent.
 fn is_kept(pair: &str, signed: Signed) -> bool {
     let parsed = Query::parse(pair);
     let Some((name, value)) = parsed.pairs().first() else { return false };
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((parts.uri.to_string().as_str(), parts.headers.len()), ("/b/k?If-Match=x", 1));
         assert_eq!(parts.headers["content-type"], "t");
 
-        // Without a signature in the query nothing in it is a header, and a header is never
+        // Without a signature in the query, no parameter becomes a header, and a header is never
         // replaced.
         let parts =
             mended("/b/k?x-amz-acl=private&If-Match=x&Expires=1", &[("authorization", "s")]);

@@ -1,9 +1,9 @@
-//! The outermost layer: every request passes here on its way in, and every response on its way out.
+//! The outermost layer: every request and every response passes through it.
 //!
-//! In: a request id, the gate, the guarded body. Then the signature is verified and the operation
-//! called (see [`verified`]). Out: the error document is completed, the request id added, the
-//! status corrected where `s3s` cannot express it. One log line per request, without query (it may
-//! hold a signature) and without headers.
+//! A request gets an id, and passes through the gate and the guarded body. Then its signature is
+//! verified and the operation called (see [`verified`]). In the response, the error document is
+//! completed, the request id added, and the status corrected where `s3s` cannot express it. Each
+//! request has one log line, without the query (which may contain a signature) and without headers.
 
 mod cors;
 pub(crate) mod gate;
@@ -61,8 +61,8 @@ pub(crate) struct Front {
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
     pub(crate) slots: RequestSlots,
-    /// For documents, which `s3s` reads whole, and signed chunks, which it holds until their
-    /// signature is checked.
+    /// The room for documents, which `s3s` reads as a whole, and for signed chunks, which it holds
+    /// until their signature is checked.
     pub(crate) held_room: HeldRoom,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -82,7 +82,7 @@ impl Front {
     async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let started = Instant::now();
         let (mut parts, incoming) = request.into_parts();
-        // hyper does it for every other body when that is first read.
+        // For every other body, hyper sends the interim response when the body is first read.
         if let Some(interim) = parts.extensions.remove::<Interim>()
             && incoming.is_end_stream()
             && interim::is_expected(parts.version, &parts.headers)
@@ -92,8 +92,8 @@ impl Front {
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let label = RequestLabel { method: &method, resource: &resource, request_id: id };
-        // A bug ends one request, not the connection with everything else that the client has on
-        // it.
+        // A panic must end only its request, not the connection with all other requests of the
+        // client.
         let answered =
             AssertUnwindSafe(self.answer_to(parts, incoming, &label)).catch_unwind().await;
         let response = answered.unwrap_or_else(|panic| {
@@ -109,7 +109,7 @@ impl Front {
         response
     }
 
-    /// Returns the response, with everything but the headers common to all.
+    /// Returns the response without the headers that are common to all responses.
     async fn answer_to(
         &self,
         mut parts: Parts,
@@ -121,7 +121,8 @@ impl Front {
         let requester = Requester::new(&self.slots);
         parts.extensions.insert(requester.clone());
         let mut body = self.guard_body(&parts, incoming, requester);
-        // Both end with this function: the room of a document is held until the response.
+        // Keep both until the end of this function: the room of a document is held until the
+        // response.
         let (fate, _room) = (body.fate(), body.held());
         let checked = gate::check(&parts, &target, &self.limits)
             .and_then(|()| gate::document(&parts, &target))
@@ -156,7 +157,7 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
-        // An idle connection would hold its slot while others wait for one.
+        // Close the connection: an idle one would hold its slot while others wait for it.
         if fate.is_left_unread() || self.slots.are_all_taken() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -179,7 +180,7 @@ impl Front {
         )
     }
 
-    /// Verifies the signature, and responds.
+    /// Verifies the signature, and calls the operation.
     async fn call_s3(
         &self,
         parts: Parts,
@@ -219,8 +220,8 @@ impl Front {
     }
 }
 
-/// Escapes a path for the log: hyper accepts bytes above ASCII, and among them are control
-/// characters that terminals obey.
+/// Escapes a path for the log: hyper accepts bytes above ASCII, and some of them are control
+/// characters for terminals.
 fn printable(path: &str) -> String {
     let escaped = path.chars().map(|c| match c {
         '"' | '\'' | '\\' => c.to_string(),

@@ -1,11 +1,11 @@
-//! Takes parts that AWS accepts but `s3s` rejects or ignores out of a verified request, and puts
-//! them beside it.
+//! Moves parts that AWS accepts but `s3s` rejects or ignores out of a verified request, into its
+//! extensions.
 //!
 //! - Headers of an object that are not ASCII, repeated, no valid date or no valid RFC 2047
 //!   ([`attributes::are_unreadable`]) go into the extensions, where the operations find them.
 //! - An invalid `Range` is removed, as AWS ignores it.
-//! - `<Tagging/>` gets the `<TagSet>` that it lacks, a Complete without a list an empty one (and a
-//!   mark), and the tags in the document of a CreateBucket go into the extensions.
+//! - `<Tagging/>` gets the `<TagSet>` that it lacks, a Complete without a list gets an empty one
+//!   (and is marked), and the tags in the document of a CreateBucket go into the extensions.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, RANGE};
@@ -38,8 +38,8 @@ pub(crate) fn headers(request: &mut Parts) {
     }
 }
 
-/// Returns an empty document for a Complete without one, and marks it; `None` for every other
-/// request.
+/// Returns an empty list for a Complete without a document, and marks the request; `None` for every
+/// other request.
 pub(crate) fn missing_list(request: &mut Parts) -> Option<Bytes> {
     let empty = request.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
     let query = Query::parse(request.uri.query().unwrap_or(""));
@@ -61,8 +61,8 @@ pub(crate) fn document(request: &mut Parts, document: Vec<u8>) -> Bytes {
     document.into()
 }
 
-/// Accepts `bytes=first-last`, `bytes=first-` and `bytes=-length`. `s3s` accepts more than that,
-/// and refuses every other value.
+/// Returns whether this is `bytes=first-last`, `bytes=first-` or `bytes=-length`. `s3s` accepts
+/// more forms, and fails for every other value.
 fn is_range(text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'))
@@ -76,7 +76,7 @@ fn is_range(text: &str) -> bool {
     digits(first) && digits(last) && ordered && s3s::dto::Range::parse(text).is_ok()
 }
 
-/// Skips an element with all its content, because an element type without fields cannot.
+/// Skips an element with all its content, which an element type without fields cannot do.
 fn skip(deserializer: &mut Deserializer<'_>) -> DeResult {
     deserializer.list_content::<CompletedMultipartUpload>("").map(drop)
 }
@@ -93,8 +93,7 @@ fn is_tagging_without_a_set(document: &[u8]) -> bool {
     read.is_ok() && deserializer.expect_eof().is_ok() && sets == 0
 }
 
-/// Returns the tags that `s3s` ignores. A document that is not well-formed has none, and `s3s`
-/// refuses it.
+/// Returns the tags that `s3s` ignores; none for a malformed document, which `s3s` refuses.
 fn tags_of_new_bucket(document: &[u8]) -> Option<Vec<Tag>> {
     let mut tags = None;
     let mut deserializer = Deserializer::new(document);

@@ -1,4 +1,4 @@
-//! A panic anywhere behind the front becomes a response.
+//! Tests that a panic anywhere behind the front becomes a response.
 
 use async_trait::async_trait;
 use haul_store::{Store, StoreOptions};
@@ -13,7 +13,7 @@ use super::*;
 use crate::socket::connections::{self, ServeConfig};
 use crate::socket::tls::Transport;
 
-/// Operations that panic.
+/// Operations that all panic.
 struct Panicking;
 
 #[async_trait]
@@ -40,8 +40,8 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
     }
 }
 
-/// Dates after the year 9999 once caused a panic in the middle of a response, and the client saw a
-/// closed connection.
+/// Regression: dates after the year 9999 caused a panic in the middle of a response, and the client
+/// saw a closed connection.
 #[tokio::test]
 async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,11 +1,12 @@
-//! The path from the signature check to the operations.
+//! Passes a request from the signature check to the operations.
 //!
-//! `s3s` runs twice for a request that is signed with version 4. The first service only verifies:
-//! its one route takes every request, after the signature check and before any parsing. The second
-//! service knows the operations and sees no signature; in between the request is
-//! [mended](super::mended), parts that `s3s` cannot read are [set aside](super::set_aside) and the
-//! document is [rewritten](crate::body::document). Requests with version 2 or without a signature
-//! begin in between. A [`Caller`] carries the sender of the request.
+//! A request that is signed with version 4 passes through `s3s` twice. The first service only
+//! verifies: its only route accepts every request, after the signature check and before any
+//! parsing. The second service knows the operations and sees no signature. Between the two, the
+//! request is [mended](super::mended), parts that `s3s` cannot read are [set
+//! aside](super::set_aside) and the document is [rewritten](crate::body::document). Requests with
+//! version 2 or without a signature enter between the two. A [`Caller`] names the sender of the
+//! request.
 
 use async_trait::async_trait;
 use http::request::Parts;
@@ -26,7 +27,7 @@ use crate::front::{mended, set_aside};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HasXml;
 
-/// Marks the response to a request whose signature was right.
+/// Marks the response to a request whose signature was correct.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WasVerified;
 
@@ -37,7 +38,7 @@ pub(crate) struct Operations(pub(crate) S3Service);
 /// The route behind the signature check of version 4.
 pub(crate) struct BehindSignature(pub(crate) Operations);
 
-/// The operations of the service that only verifies: none, because its route takes every request.
+/// An empty set of operations, for the service that only verifies: its route handles every request.
 pub(crate) struct NoOperations;
 
 impl S3 for NoOperations {}
@@ -46,7 +47,7 @@ impl Operations {
     /// Responds to a request.
     ///
     /// # Errors
-    /// A refusal of the request itself; refusals of the operations are responses already.
+    /// Refusals of the request itself; refusals by the operations are responses already.
     pub(crate) async fn answer(
         &self,
         mut parts: Parts,
@@ -81,9 +82,9 @@ impl Operations {
     }
 }
 
-/// Rewrites the document so that `s3s` reads it correctly. The gate has limited its size.
+/// Rewrites the document so that `s3s` reads it correctly. The gate has already limited its size.
 async fn rewritten(parts: &mut Parts, body: Body) -> Result<Body, Refusal> {
-    // The front knows why the body broke off, and responds.
+    // The front knows why the body broke off, and creates the response.
     let broken = |_| Refusal::new(S3ErrorCode::IncompleteBody);
     let document = body.collect().await.map_err(broken)?.to_bytes();
     if document.is_empty() {

@@ -1,5 +1,5 @@
-//! Values of a request for which `s3s` has no field. The front puts them into the request's
-//! extensions, and the operations take them from there.
+//! Values of a request that `s3s` has no field for. The front puts them into the request's
+//! extensions, where the operations read them.
 
 use http::HeaderMap;
 use s3s::dto::Tag;
@@ -8,7 +8,7 @@ use s3s::dto::Tag;
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectHeaders(pub(crate) HeaderMap);
 
-/// Marks a CompleteMultipartUpload without a list, which is another error than an empty list.
+/// Marks a CompleteMultipartUpload without a list, which causes another error than an empty list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoPartList;
 

@@ -1,5 +1,5 @@
-//! The head of a request before authentication: its target, its query, its signature, and values
-//! that travel beside it.
+//! Parses the head of a request before authentication: its target, its query, its signature, and
+//! values that are passed in its extensions.
 
 pub(crate) mod extensions;
 pub(crate) mod query;

@@ -1,6 +1,6 @@
-//! The query of a request, decoded: `+` is a space, invalid UTF-8 is replaced.
+//! Decodes the query of a request: `+` is a space, invalid UTF-8 is replaced.
 //!
-//! For reading only; `s3s` computes version 4 signatures from the original text.
+//! The decoded form is only read; `s3s` computes version 4 signatures from the original text.
 
 use std::collections::BTreeSet;
 
@@ -27,9 +27,9 @@ impl Query {
         &self.0
     }
 
-    /// Refuses a repeated parameter. One reader takes the first of them and another none: appending
-    /// `&tagging&tagging` could turn a presigned URL into another operation. Names of the `x-amz-`
-    /// family stand for headers, so their case is ignored.
+    /// Refuses a repeated parameter. Readers disagree about repeated ones, some using the first and
+    /// some none: appending `&tagging&tagging` could turn a presigned URL into another operation.
+    /// Names of the `x-amz-` family replace headers, so their case is ignored.
     pub(crate) fn check_repeats(&self) -> Result<(), Refusal> {
         let folded = |name: &str| {
             let of_amz = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));

@@ -1,11 +1,10 @@
 //! Determines the signature of a request, and whether it covers everything that S3 reads from the
 //! request.
-//!
 //! `s3s` 0.14.1 looks for a signature in the query before it looks at the header, and silently
-//! ignores the other. So there must be only one, as on AWS: otherwise an invented `Authorization`
-//! could claim what a presigned URL covers without being verified. Names and lists are read exactly
-//! as `s3s` reads them: case-sensitive, and a non-UTF-8 value counts as absent. Verifies nothing
-//! itself.
+//! ignores the other. So only one is allowed, as on AWS: otherwise an invented, unverified
+//! `Authorization` could claim to cover more than the presigned URL does. Names and lists are read
+//! exactly as `s3s` reads them: case-sensitive, and a non-UTF-8 value counts as absent. This file
+//! does not verify signatures.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,8 +20,8 @@ use crate::request::target::{Names, RequestTarget};
 /// The longest validity of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
 
-/// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is
-/// checked against it), browsers add the other.
+/// Headers of the `x-amz-` family that need not be signed: the first describes the payload and is
+/// checked against it, browsers add the second.
 const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
 /// The parameters that a presigned URL must have in version 4, and in version 2.
@@ -98,7 +97,7 @@ impl<'a> Signature<'a> {
         Ok(Self::Header { signed_headers })
     }
 
-    /// Refuses a signature that is valid for longer than a week, of an unsupported version, or that
+    /// Refuses a signature that is valid for longer than a week, has an unsupported version, or
     /// does not cover all headers.
     pub(crate) fn check(
         &self,
@@ -117,9 +116,9 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// Checks a version 2 signature, accepted in one place only: presigned URLs of objects, which boto3
-/// still creates by default in the older regions. It has an absolute expiry, so the seven days are
-/// counted from now.
+/// Checks a version 2 signature, which is accepted only in presigned URLs of objects, because boto3
+/// still creates them by default in the older regions. It has an absolute expiry, so the seven days
+/// are counted from now.
 fn check_old_query(target: &RequestTarget, query: &Query) -> Result<(), Refusal> {
     if target.names != Names::Object {
         return Err(unsupported());
@@ -182,8 +181,8 @@ pub(crate) fn not_covered<'a>(headers: &'a HeaderMap, signed_headers: &str) -> V
     names.filter(has_to_be).filter(|name| !is_signed(name)).collect()
 }
 
-/// Extracts `a;b;c` of `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`, searching
-/// from the end: a credential may contain any text.
+/// Extracts `a;b;c` from `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`.
+/// Searches from the end, because a credential may contain any text.
 fn signed_headers_of(authorization: &str) -> Option<&str> {
     let mut from_end = authorization.rsplitn(3, ',');
     from_end.next()?.trim().strip_prefix("Signature=")?;

@@ -1,8 +1,8 @@
-//! Sub-resources: query parameters that select another operation (`?acl`, `?tagging`, …).
+//! Checks sub-resources: query parameters that select another operation (`?acl`, `?tagging`, …).
 //!
 //! `s3s` looks for those that it expects with a method and ignores all others: the request would
-//! become the plain operation, and `DELETE /bucket/key?acl` would remove the object. So a change
-//! must name a matching one, or none.
+//! become the plain operation, and `DELETE /bucket/key?acl` would remove the object. So a request
+//! that changes something must name a sub-resource that matches its method, or none.
 
 use http::Method;
 use s3s::S3ErrorCode;
@@ -11,8 +11,8 @@ use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 use crate::request::target::Names;
 
-/// Query parameters that select an operation (supported, or refused by name in the operations),
-/// whatever their value.
+/// Query parameters that select an operation regardless of their value. The operations are
+/// supported, or refused by name.
 const SUB_RESOURCES: [&str; 33] = [
     "accelerate",
     "acl",
@@ -75,10 +75,10 @@ pub(crate) fn is_one(name: &str) -> bool {
     SUB_RESOURCES.contains(&name)
 }
 
-/// Refuses a change with a sub-resource that `s3s` would ignore, which would run another operation.
-/// An empty `uploadId` is none: it names a missing upload.
+/// Refuses a change with a sub-resource that `s3s` would ignore, because another operation would
+/// run. An empty `uploadId` is not one: it names a missing upload.
 pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
-    // The sub-resources of changes: `s3s` ignores any other.
+    // The sub-resources that `s3s` evaluates for changes; it ignores any other.
     let fitting: [&[&str]; 2] = match (method, names) {
         (&Method::PUT, Names::Bucket) => [&SETTINGS_OF_BUCKET, &STATES_OF_BUCKET],
         (&Method::PUT, Names::Object) => [&["acl", "legal-hold", "retention", "tagging"], &[]],
@@ -86,7 +86,7 @@ pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), 
         (&Method::POST, Names::Object) => [&["restore", "select", "uploads"], &[]],
         (&Method::DELETE, Names::Bucket) => [&SETTINGS_OF_BUCKET, &["metadataTable"]],
         (&Method::DELETE, Names::Object) => [&["tagging"], &[]],
-        // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
+        // On reads, an empty parameter is usually an option without a value: `?prefix=&delimiter=`.
         _ => return Ok(()),
     };
     for (name, value) in query.pairs() {

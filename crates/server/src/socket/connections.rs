@@ -1,8 +1,8 @@
 //! Accepts connections and serves each with hyper's HTTP/1, within limits.
 //!
-//! More connections than allowed wait in the listen queue: a permit is taken before the accept.
-//! Stopping asks every connection to finish its current request, and cuts the rest off after the
-//! grace time. Knows nothing of S3.
+//! Connections beyond the limit wait in the listen queue: a permit is taken before the accept. When
+//! the server stops, every connection may finish its current request, and the rest are closed after
+//! the grace time. Does not know about S3.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,10 +33,11 @@ use crate::socket::tls::Transport;
 /// The pause after an accept error such as "too many open files", which an immediate retry cannot
 /// cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// The bytes to read from a connection at once. A connection that sends holds up to three of these
-/// (hyper's, one in transit, one being copied into a block), which counts with hundreds of
-/// connections; with much smaller ones, the system calls cost more than that saves. hyper also ends
-/// a request head at this size (431) before our own limit applies, and holds as much of a response.
+/// The bytes to read from a connection at once. A sending connection holds up to three of these
+/// buffers (hyper's, one in transit, one being copied into a block), which adds up with hundreds of
+/// connections; with much smaller buffers, the system calls cost more than that saves. hyper also
+/// ends a request head at this size (431) before our own limit applies, and buffers as much of a
+/// response.
 const READ_MAX_BYTES: usize = 64 << 10;
 /// The maximum number of header lines of one request.
 const HEADER_LINES: usize = 256;
@@ -85,8 +86,8 @@ pub(crate) async fn serve<A: Handler>(
         };
         let connection = one(stream, Arc::clone(&handler), config.clone(), graceful.watcher());
         connections.spawn(async move {
-            // A connection that the peer broke off is not worth a warning; the log of a request has
-            // its own errors.
+            // A connection that the peer broke off needs no warning; errors of requests are logged
+            // with them.
             if let Err(error) = connection.await {
                 tracing::debug!(error, "connection ended early");
             }
@@ -138,7 +139,7 @@ async fn one<A: Handler>(
     watcher.watch(connection).await.map_err(|error| error.to_string())
 }
 
-/// Counts a connection as long as it lives.
+/// Counts an open connection until it is dropped.
 struct Open<'a>(&'a Metrics);
 
 impl<'a> Open<'a> {

@@ -1,13 +1,13 @@
 //! Sends `100 Continue` to a request whose body is empty.
 //!
 //! hyper sends the interim response when a body is first read, so never for an empty one. AWS sends
-//! it in any framing, and clients depend on it: botocore up to 1.43 takes a final response without
-//! it for a refusal, keeps the connection, and never sends its next request there.
+//! it for every framing, and clients depend on it: botocore up to 1.43 treats a final response
+//! without it as a refusal, keeps the connection, and never sends its next request there.
 //!
 //! The service requests the interim response and waits until it is written. The final response does
 //! not exist before that, so the bytes of the two cannot mix: hyper flushes the connection only
-//! when it has written everything that it had, and [`StallingIo`](super::stalling_io::StallingIo)
-//! writes the interim response just before it passes that flush on.
+//! after it has written all its bytes, and [`StallingIo`](super::stalling_io::StallingIo) writes
+//! the interim response just before it passes that flush on.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,9 +1,9 @@
-//! Gives up a connection whose reader takes nothing for too long, and counts the outgoing bytes.
+//! Gives up a connection whose reader stalls for too long, and counts the outgoing bytes.
 //!
 //! A client that requests a large object and does not read it would otherwise hold its buffers and
-//! its connection for ever. Only writes are timed: how long a *sender* may be silent depends on the
-//! request, and hyper (headers) and [`RequestBody`](crate::body::request_body::RequestBody) decide
-//! that.
+//! its connection forever. Only writes are timed: the time limit for a silent *sender* depends on
+//! the request, and hyper (headers) and [`RequestBody`](crate::body::request_body::RequestBody)
+//! enforce it.
 
 use std::future::Future;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) struct StallingIo<T> {
     span: Duration,
     metrics: Arc<Metrics>,
     interim: Interim,
-    /// Runs while a write waits.
+    /// The timer, which runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
 }
@@ -41,7 +41,7 @@ impl<T> StallingIo<T> {
         }
     }
 
-    /// Passes a finished write on; turns one that waited too long into an error.
+    /// Passes a finished write on; turns a write that waited too long into an error.
     fn timed<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -85,8 +85,8 @@ impl<T: Write + Unpin> Write for StallingIo<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // hyper flushes when it has written everything: at the end of a response, or just before
-        // one.
+        // hyper flushes after it has written all its bytes: at the end of a response, or just
+        // before one.
         let result = match this.interim.poll_write(Pin::new(&mut this.io), cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_flush(cx),
             unsent => unsent,

@@ -1,8 +1,7 @@
-//! TLS, if the server has a certificate: rustls with the provider that the client side of Haul uses
-//! too.
+//! TLS, if the server has a certificate: rustls with the same provider as the client side of Haul.
 //!
-//! The embedder passes the content of the files; this file reads none. A handshake has the time
-//! limit of a request's headers. Behind this layer, connections with and without TLS have one type.
+//! Reads no files; the embedder passes their content. A handshake has the same time limit as the
+//! headers of a request. Beyond this layer, connections with and without TLS have the same type.
 
 use std::io;
 use std::pin::Pin;
@@ -33,7 +32,7 @@ impl Transport {
     /// Creates TLS 1.2 and 1.3 with this certificate, or plain connections without one.
     ///
     /// # Errors
-    /// [`Error::Tls`] if the texts contain no certificate or key, or they do not belong together.
+    /// [`Error::Tls`] if the texts contain no certificate or key, or if the two do not match.
     pub(crate) fn new(pem: Option<&TlsPem>) -> Result<Self, Error> {
         let Some(pem) = pem else { return Ok(Self::Plain) };
         let bad = |what: &str| Error::Tls { what: what.to_owned() };
@@ -54,7 +53,7 @@ impl Transport {
         Ok(Self::Tls(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Performs the handshake, if there is TLS.
+    /// Performs the handshake, if TLS is enabled.
     pub(crate) async fn connect(
         &self,
         stream: TcpStream,
