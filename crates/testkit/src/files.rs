@@ -1,7 +1,7 @@
-//! Files for tests: random bytes, generated faster than a disk takes them, and their SHA-256.
-//!
-//! Random, so that stores and file systems cannot compress or deduplicate; from a seed, so that a
-//! failing test is repeatable.
+//! Creates files for tests: random bytes, generated faster than a disk can write them, and their
+//! SHA-256.
+//! The bytes are random, so that stores and file systems cannot compress or deduplicate them; they
+//! depend on a seed, so that a failing test is repeatable.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -58,8 +58,8 @@ fn sha256_of(mut bytes: impl Read) -> io::Result<String> {
     }
 }
 
-/// Returns a random name of `bytes` bytes in hex, from the system: for keys and secrets of servers
-/// that live for one run.
+/// Returns a random name of `bytes` bytes in hex, from the system's random source: for keys and
+/// secrets of servers that live for one run.
 ///
 /// # Errors
 /// The system has no random source.

@@ -1,12 +1,12 @@
-//! Tools for our tests only: real servers, a chaos proxy, files, a Python with the usual S3
-//! clients, measured processes.
+//! Tools for our tests: real servers, a chaos proxy, files, a Python with the usual S3 clients,
+//! measured processes.
 //!
-//! Nothing here is part of the product, and this crate knows nothing of the product: `haul` is a
-//! binary whose path the caller passes. The assertions stay in the tests; this crate only creates
-//! their environment.
+//! Nothing here is part of the product, and this crate does not depend on it: `haul` is a binary
+//! whose path the caller passes. The tests make the assertions; this crate only creates their
+//! environment.
 //!
 //! `cargo xtask test` starts slow servers once, and tests find them through environment variables
-//! ([`TestStore::shared`]); a test without its server fails with a message, and never skips.
+//! ([`TestStore::shared`]). A test without its server fails with a message; it is never skipped.
 
 pub mod files;
 pub mod network;

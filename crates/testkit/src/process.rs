@@ -3,8 +3,8 @@
 //!
 //! The figures come from `/proc`: the child is waited for without being reaped, so that its final
 //! CPU times can still be read, and its peak memory (`VmHWM`, a high-water mark) is sampled while
-//! it runs. That misses the last few milliseconds of a process, and counts no grandchildren: run
-//! the real binary, not a wrapper script.
+//! it runs. Sampling misses the last few milliseconds of a process. Grandchildren are not counted,
+//! so run the real binary, not a wrapper script.
 
 use std::fs;
 use std::io::Read;
@@ -17,7 +17,8 @@ use anyhow::{Context, Result, bail};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// `USER_HZ`: the unit of the times in `/proc/PID/stat`, 100 on every Linux as user space sees it.
+/// The unit of the times in `/proc/PID/stat` (`USER_HZ`), which is 100 for user space on every
+/// Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 const SAMPLE_PERIOD: Duration = Duration::from_millis(5);
 
@@ -28,7 +29,7 @@ pub struct Usage {
     pub user_seconds: f64,
     /// CPU seconds in the kernel, all threads.
     pub system_seconds: f64,
-    /// The most memory that was resident at one time, in bytes.
+    /// The maximum of resident memory, in bytes.
     pub peak_memory_bytes: u64,
 }
 
@@ -56,13 +57,13 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Returns the exit code, or `None` if a signal ended it.
+    /// Returns the exit code, or `None` if a signal ended the process.
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Returns itself if the command ended with 0, otherwise an error with its output.
+    /// Returns `self` if the command exited with 0, otherwise an error with its output.
     ///
     /// # Errors
     /// The exit code is not 0.
@@ -87,8 +88,8 @@ pub struct Running {
 /// Starts `command` and waits for its end.
 ///
 /// # Errors
-/// It cannot be started, or has not ended after `limit`; then it is killed, and the error has its
-/// output.
+/// Fails if the command cannot be started, or has not ended after `limit`; it is then killed, and
+/// the error contains its output.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     Running::start(command)?.finish(limit)
 }
@@ -97,7 +98,7 @@ impl Running {
     /// Starts `command` with no standard input and both outputs collected.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// Fails if the process cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         Self::start_with_input(command, Stdio::null())
     }
@@ -105,7 +106,7 @@ impl Running {
     /// Starts `command` with this standard input.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// Fails if the process cannot be started.
     pub fn start_with_input(command: &mut Command, input: Stdio) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -124,15 +125,15 @@ impl Running {
     /// Sends a signal, for example [`Signal::INT`] as Ctrl-C does.
     ///
     /// # Errors
-    /// The process is gone.
+    /// Fails if the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
-    /// Repeats a signal until the process has ended, like an impatient person who presses Ctrl-C.
+    /// Repeats a signal until the process has ended, like a user who presses Ctrl-C repeatedly.
     ///
     /// # Errors
-    /// It has not ended after `limit`, counted from the start; then it is killed.
+    /// Fails if the process has not ended after `limit`, counted from the start; it is then killed.
     pub fn signal_until_it_ends(self, signal: Signal, limit: Duration) -> Result<Finished> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         while self.started.elapsed() < limit
@@ -147,7 +148,7 @@ impl Running {
     /// Kills the process as `kill -9` does and waits for its end.
     ///
     /// # Errors
-    /// It had ended by itself: then nothing was killed.
+    /// Fails if the process had already ended, so that nothing was killed.
     pub fn kill(self, limit: Duration) -> Result<Finished> {
         self.signal(Signal::KILL)?;
         let name = self.name.clone();
@@ -163,10 +164,10 @@ impl Running {
         )
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     ///
     /// # Errors
-    /// It has not ended after `limit`, counted from the start; then it is killed.
+    /// Fails if the process has not ended after `limit`, counted from the start; it is then killed.
     pub fn finish(mut self, limit: Duration) -> Result<Finished> {
         let id = self.child.id();
         let mut peak_memory_bytes = 0;
@@ -200,10 +201,10 @@ impl Running {
     }
 }
 
-/// Returns what a running process has used so far.
+/// Returns the CPU time and memory that a running process has used so far.
 ///
 /// # Errors
-/// There is no such process.
+/// Fails if there is no such process.
 pub fn usage_of(id: u32) -> Result<Usage> {
     let (user_seconds, system_seconds) = cpu_times(id)?;
     Ok(Usage { user_seconds, system_seconds, peak_memory_bytes: peak_memory(id)? })
@@ -212,7 +213,7 @@ pub fn usage_of(id: u32) -> Result<Usage> {
 /// Sends a signal to the process with this id.
 ///
 /// # Errors
-/// The process is gone.
+/// Fails if the process is gone.
 pub fn send(id: u32, signal: Signal) -> Result<()> {
     kill_process(pid(id)?, signal).context("send a signal")
 }
@@ -227,7 +228,7 @@ fn pid(id: u32) -> Result<Pid> {
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut said = Vec::new();
-        // Keep the output before an error: it is worth more than the error.
+        // Keep the output in case of an error: it is more useful than the error.
         let _ = pipe.read_to_end(&mut said);
         String::from_utf8_lossy(&said).into_owned()
     })
@@ -238,7 +239,7 @@ fn cpu_times(id: u32) -> Result<(f64, f64)> {
     // The second field is the command in parentheses and may itself contain blanks and parentheses.
     let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has no command")?;
     let field = |number: usize| -> Result<f64> {
-        // proc(5) counts from 1, and `fields` starts with the third.
+        // proc(5) counts fields from 1, and `fields` starts with the third.
         fields
             .split(' ')
             .nth(number - 3)

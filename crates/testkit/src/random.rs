@@ -1,4 +1,4 @@
-//! The random number generator for tests: seeded, so that a failing test can be repeated.
+//! A random number generator for tests, seeded so that a failing test can be repeated.
 
 /// A generator: xoshiro256++ by Blackman and Vigna, seeded through splitmix64 as they advise. Not
 /// for secrets.
@@ -8,7 +8,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// Creates a generator; the same seed returns the same bytes, on every machine.
+    /// Creates a generator. The same seed returns the same bytes, on every machine.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut mixed = seed;

@@ -1,7 +1,8 @@
-//! A store whose responses a test scripts: hostile, broken, or merely unlike AWS.
+//! A store with scripted responses: hostile, broken, or merely unlike AWS.
 //!
-//! [`chaos`](crate::chaos) forwards to a real store and spoils the traffic; this server has no
-//! store. One thread per connection and as much HTTP/1.1 as a client needs. Ignores signatures.
+//! [`chaos`](crate::chaos) forwards to a real store and damages the traffic; this server has no
+//! store. It uses one thread per connection and as much HTTP/1.1 as a client needs, and ignores
+//! signatures.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,7 +18,7 @@ pub struct Request {
     pub method: String,
     /// The path without the query: `/bucket/key`.
     pub path: String,
-    /// Names and values of the query as written, `prefix` and `a%20b`.
+    /// Names and values of the query as written, such as `prefix` and `a%20b`.
     pub query: Vec<(String, String)>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
@@ -93,7 +94,7 @@ impl Reply {
         self
     }
 
-    /// Announces this length whatever the body has; a shorter body ends with the connection.
+    /// Announces this length regardless of the body; a shorter body ends with the connection.
     #[must_use]
     pub fn announcing(mut self, length_bytes: u64) -> Self {
         self.framing = ReplyFraming::Length(length_bytes);
@@ -152,7 +153,7 @@ impl ScriptedServer {
     /// Starts a server that answers every request with the result of `answer`.
     ///
     /// # Panics
-    /// No port is free.
+    /// Panics if no port is free.
     #[must_use]
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
@@ -162,7 +163,7 @@ impl ScriptedServer {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (answer, record) = (Arc::clone(&answer), Arc::clone(&record));
-                // The client sees an error as a closed connection.
+                // The client sees an error of the server as a closed connection.
                 std::thread::spawn(move || serve(client, answer.as_ref(), &record));
             }
         });

@@ -1,16 +1,17 @@
-//! Runs the seeds of `fuzz/`, including inputs that a fuzzer once found, as tests of the crates: on
-//! the usual compiler, in every run.
+//! Runs the seeds of `fuzz/`, including inputs that a fuzzer once found, as tests of the crates,
+//! with the usual compiler and in every run.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-/// Feeds every seed of a target. All must be accepted except those named as refused: a seed that no
-/// longer reaches its code helps no fuzzer.
+/// Feeds every seed of a target to `take`. All must be accepted except those whose name says that
+/// they are refused: a seed that no longer reaches its code is useless to a fuzzer.
 ///
 /// # Errors
-/// There is no seed, one cannot be read, or one is accepted or refused against its name.
+/// Fails if there is no seed, or one cannot be read, or is accepted or refused contrary to its
+/// name.
 pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let seeds = fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
@@ -21,7 +22,7 @@ pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let taken = take(&bytes);
         ensure!(taken != name.starts_with("refused"), "{}: taken is {taken}", path.display());
-        // Truncated anywhere: accepted or refused, never a panic.
+        // Every truncated seed may be accepted or refused, but must not cause a panic.
         for end in 0..bytes.len() {
             take(&bytes[..end]);
         }

@@ -1,5 +1,5 @@
-//! One client connection: request after request, each with its counterpart on the other side, until
-//! a peer closes or a fault ends it.
+//! Serves one client connection: each request with its counterpart on the store's side, until a
+//! peer closes or a fault ends the connection.
 
 use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
@@ -25,7 +25,8 @@ struct Side {
 
 impl Side {
     fn new(stream: TcpStream) -> Self {
-        // Without it, small messages wait for each other; a failure only costs time.
+        // Without TCP_NODELAY, small messages wait for each other; a failure to set it only costs
+        // time.
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), writer }
@@ -39,7 +40,7 @@ enum Next {
     Close,
 }
 
-/// Serves one client until it is done. Errors appear to the client as a closed connection.
+/// Serves one client until its connection ends. Errors appear to the client as a closed connection.
 pub(super) async fn serve(
     client: TcpStream,
     upstream: SocketAddr,
@@ -65,7 +66,7 @@ impl Link {
     async fn exchange(&mut self) -> Result<Next> {
         let request = tokio::select! {
             head = Head::read(&mut self.client.reader) => head?,
-            // Between requests, data from the store can only mean that it is closing.
+            // Between requests, readable data from the store can only mean that it is closing.
             _ = self.store.reader.fill_buf() => None,
         };
         let Some(request) = request else { return Ok(Next::Close) };
@@ -121,7 +122,7 @@ impl Link {
         }
     }
 
-    /// Reads the body. A client that waits for 100 Continue sends none and gets the response
+    /// Reads the body. A client that waits for 100 Continue sends no body and gets the response
     /// instead.
     async fn take_in(&mut self, request: &Head, index: usize) -> Result<()> {
         if waits(request) {
@@ -135,7 +136,7 @@ impl Link {
             .map(drop)
     }
 
-    /// Responds without the store.
+    /// Responds without contacting the store.
     async fn answer(
         &mut self,
         request: &Head,
@@ -178,7 +179,7 @@ impl Link {
         let head = Head::read(&mut store.reader).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let framing = head.answer_framing(&request.first[0]);
         copy_body(&mut store.reader, &mut sink(), framing, Damage::default(), |_| {}).await?;
-        // On a separate connection: a store may have closed the first one.
+        // Use a separate connection: the store may have closed the first one.
         *store = Side::new(TcpStream::connect(self.upstream).await?);
         store.writer.write_all(&bytes).await?;
         relay(&mut store.reader, &mut client.writer, record, index, request, None).await
@@ -206,13 +207,13 @@ impl Link {
                 (Ok(End::Whole), _) => relay.await,
                 (Ok(End::Stopped), Some(Fault::Stall { .. })) => std::future::pending().await,
                 (Ok(End::Stopped), _) => Ok(Next::Close),
-                // The store closed its side; it may have responded before that.
+                // The store closed its side, and may have responded before that.
                 (Err(error), _) if error.kind() != ErrorKind::UnexpectedEof => {
                     relay.await.map(|_| Next::Close)
                 }
                 (Err(error), _) => Err(error),
             },
-            // Answered early: the next request would begin with the rest of the body.
+            // The store answered early: the next request would start with the rest of the body.
             relayed = &mut relay => relayed.map(|_| Next::Close),
         }
     }
@@ -234,7 +235,7 @@ async fn relay(
         let head = Head::read(store).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let framing = head.answer_framing(&request.first[0]);
         if matches!(fault, Some(Fault::DropAnswer)) && !head.is_interim() {
-            // Read to its end, so that the store has completed the request.
+            // Read the response to its end, so that the store has completed the request.
             copy_body(store, &mut sink(), framing, Damage::default(), |_| {}).await?;
             return Ok(Next::Close);
         }
@@ -265,8 +266,8 @@ async fn relay(
     }
 }
 
-/// Builds a response that keeps the connection alive before it says anything. The XML declaration
-/// comes first, because after blanks it would not be well-formed.
+/// Builds a response that starts with blanks to keep the connection alive. The XML declaration
+/// comes first, because after blanks the document would not be well-formed.
 async fn blanks_then(
     client: &mut OwnedWriteHalf,
     body: &[u8],

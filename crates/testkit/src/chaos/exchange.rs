@@ -1,4 +1,4 @@
-//! Moves one body from one side to the other, counts it, and damages it as configured.
+//! Copies one body from one side to the other, counts its bytes, and damages it as configured.
 
 use std::io::{ErrorKind, Result};
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::wire::Framing;
 
-/// The damage to a body on its way.
+/// The damage to apply to a body in transit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Damage {
     /// Stop after this many bytes.
@@ -24,7 +24,7 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Moves a body, and calls `count` for each run of its bytes.
+/// Copies a body, and calls `count` for each run of its bytes.
 pub(super) async fn copy_body(
     from: &mut (impl AsyncBufRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
@@ -59,7 +59,7 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
         loop {
             let allowed =
                 self.damage.stop_after.map_or(u64::MAX, |stop| stop.saturating_sub(self.moved));
-            // Before reading: a body may be empty, or end at the stop.
+            // Check before reading: the body may be empty, or end at the stop.
             if allowed == 0 {
                 return Ok(End::Stopped);
             }
@@ -111,7 +111,7 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
     }
 }
 
-/// Moves one line and returns it without its end.
+/// Copies one line and returns it without its end.
 async fn line(
     from: &mut (impl AsyncBufRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),

@@ -1,5 +1,5 @@
-//! The proxy for a test: an address, rules, and a record. It runs on its own thread, so that tests
-//! with and without an async runtime can use it alike.
+//! The proxy for a test: an address, rules, and a record. Runs on its own thread, so that tests
+//! with and without an async runtime can use it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl ChaosProxy {
     /// Starts a proxy in front of `upstream`, an `http://127.0.0.1:PORT`.
     ///
     /// # Errors
-    /// The address is invalid or no port is free.
+    /// Fails if the address is invalid or no port is free.
     pub fn start(upstream: &str) -> Result<Self> {
         let upstream = upstream
             .trim_end_matches('/')
@@ -50,7 +50,7 @@ impl ChaosProxy {
             runtime.block_on(async move {
                 tokio::select! {
                     () = accept(listener, upstream, shared) => {}
-                    // Dropping the sender stops it too.
+                    // A dropped sender stops the proxy too.
                     _ = stopped => {}
                 }
             });
@@ -70,12 +70,12 @@ impl ChaosProxy {
         format!("http://{}", self.address)
     }
 
-    /// Adds a rule; of several that apply to a request the first added wins.
+    /// Adds a rule. If several rules apply to a request, the first added one takes effect.
     pub fn add(&self, rule: Rule) {
         self.record.add(rule);
     }
 
-    /// Releases requests that [`Fault::Hold`] holds, and holds none from now on.
+    /// Releases the requests that [`Fault::Hold`] holds, and holds no more requests.
     ///
     /// [`Fault::Hold`]: super::Fault::Hold
     pub fn release(&self) {
@@ -111,7 +111,7 @@ impl Drop for ChaosProxy {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed.
+            // A panic of the thread has already been printed.
             let _ = thread.join();
         }
     }
@@ -121,7 +121,7 @@ async fn accept(listener: std::net::TcpListener, upstream: SocketAddr, record: A
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let mut connection = 0;
     loop {
-        // An error concerns only the connection that failed, and the client sees it.
+        // An error concerns only the connection that failed, and its client sees it.
         if let Ok((client, _)) = listener.accept().await {
             tokio::spawn(serve(client, upstream, Arc::clone(&record), connection));
             connection += 1;

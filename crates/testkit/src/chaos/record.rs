@@ -1,4 +1,4 @@
-//! The record of the requests that passed the proxy.
+//! The record of the requests that passed through the proxy.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,15 +22,15 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The number of its connection, from 0.
     pub connection: u64,
-    /// The time when its head had been read.
+    /// The time when the head of the request had been read.
     pub at: Instant,
-    /// How long its connection had been idle; none for the first request of a connection.
+    /// How long the connection had been idle; `None` for the first request of a connection.
     pub idle: Option<Duration>,
-    /// The number of requests of its kind in flight then, including this one.
+    /// The number of requests of this kind in flight at that time, including this one.
     pub in_flight: usize,
     /// Whether the request is in flight.
     pub under_way: bool,
-    /// The bytes of its body that the proxy has read.
+    /// The bytes of the request's body that the proxy has read.
     pub body_bytes: u64,
     /// The status of the response that reached the client.
     pub status: Option<u16>,
@@ -45,7 +45,7 @@ impl Seen {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns `body_bytes` without the framing of `aws-chunked`, if the body came whole.
+    /// Returns `body_bytes` without the framing of `aws-chunked`, if the whole body arrived.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
         let decoded =
@@ -71,8 +71,8 @@ pub(super) struct Record {
 
 impl Record {
     fn state(&self) -> MutexGuard<'_, RecordState> {
-        // The state is consistent between any two statements here, so a panic elsewhere does not
-        // corrupt it.
+        // Ignore poisoning: the state is consistent between any two statements here, so a panic
+        // elsewhere does not corrupt it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,13 +102,13 @@ impl Record {
         self.changed.notify_all();
     }
 
-    /// Marks an exchange as ended, in whatever way.
+    /// Marks an exchange as ended, whatever the outcome.
     pub(super) fn over(&self, index: usize) {
         self.state().seen[index].under_way = false;
         self.changed.notify_all();
     }
 
-    /// Releases held requests, now and from now on.
+    /// Releases all held and later requests.
     pub(super) fn release(&self) {
         self.state().released = true;
         self.let_go.notify_waiters();
@@ -119,7 +119,7 @@ impl Record {
         loop {
             let notified = self.let_go.notified();
             tokio::pin!(notified);
-            // Listen first: a release between the check and the wait would be missed.
+            // Listen first: otherwise a release between the check and the wait would be missed.
             notified.as_mut().enable();
             if self.state().released {
                 return;

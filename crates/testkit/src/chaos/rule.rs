@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Kind, Seen};
 
-/// A fault in one request.
+/// A fault to inject into one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The proxy reads the whole request and responds itself; the store never sees the request.
@@ -15,12 +15,12 @@ pub enum Fault {
         headers: Vec<(&'static str, String)>,
         /// The body, usually XML.
         body: String,
-        /// The delay of the response after the request has arrived.
+        /// The delay between the arrival of the request and the response.
         after: Duration,
     },
     /// The request waits in the proxy until [`super::ChaosProxy::release`].
     Hold,
-    /// While the store works, the client gets a head and then blanks, as AWS sends at Complete.
+    /// While the store works, the client gets a head and then blanks, as AWS sends during Complete.
     KeepAlive {
         /// The time between two blanks.
         every: Duration,
@@ -29,12 +29,12 @@ pub enum Fault {
     },
     /// Both connections are closed after this many bytes of the body have been forwarded.
     CutRequest {
-        /// The bytes of the body that the store still gets.
+        /// The bytes of the body that the store still receives.
         after_bytes: u64,
     },
-    /// After this many bytes of the body nothing moves any more, and nothing is closed.
+    /// After this many bytes of the body, nothing more is transferred, and nothing is closed.
     Stall {
-        /// The bytes of the body that the store still gets.
+        /// The bytes of the body that the store still receives.
         after_bytes: u64,
     },
     /// The request waits in the proxy before it is forwarded.
@@ -52,12 +52,12 @@ pub enum Fault {
     Twice,
     /// The lowest bit of one byte of the answer's body is flipped on its way to the client.
     FlipAnswerBit {
-        /// Which byte, counted from 0.
+        /// The position of the byte, from 0.
         at_byte: u64,
     },
     /// The client's connection is closed after this many bytes of the response's body.
     CutAnswer {
-        /// The bytes of the body that the client still gets.
+        /// The bytes of the body that the client still receives.
         after_bytes: u64,
     },
 }
@@ -147,15 +147,15 @@ impl Rule {
         }
     }
 
-    /// Restricts the rule to requests whose `Authorization` contains this: `Credential=KEY/`,
-    /// `/eu-central-1/`.
+    /// Restricts the rule to requests whose `Authorization` contains this text, such as
+    /// `Credential=KEY/` or `/eu-central-1/`.
     #[must_use]
     pub fn signed_with(mut self, text: &str) -> Self {
         self.signed_with = Some(text.to_owned());
         self
     }
 
-    /// Restricts the rule to requests whose `Authorization` does not contain this.
+    /// Restricts the rule to requests whose `Authorization` does not contain this text.
     #[must_use]
     pub fn not_signed_with(mut self, text: &str) -> Self {
         self.not_signed_with = Some(text.to_owned());
@@ -189,7 +189,8 @@ impl Rule {
         self.times(u64::MAX)
     }
 
-    /// Returns the fault for this request, if the rule applies to it; counts it in any case.
+    /// Returns the fault for this request, if the rule applies to it. Counts every matching
+    /// request.
     pub(super) fn strike(&mut self, request: &Seen) -> Option<Fault> {
         let signed = request.header("authorization").unwrap_or_default();
         let matches = self.kind.is_none_or(|wanted| wanted == request.kind)

@@ -1,4 +1,4 @@
-//! The proxy between a plain HTTP client and a plain HTTP server, both made of sockets.
+//! Tests the proxy between a plain HTTP client and a plain HTTP server, both made of sockets.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -58,7 +58,7 @@ fn put(proxy: &ChaosProxy, target: &str, body: &[u8]) -> String {
         "PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
-    // A proxy that cuts the connection makes these fail, which some tests intend.
+    // Some tests make the proxy cut the connection; these writes and reads then fail.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

@@ -1,5 +1,5 @@
-//! As much HTTP/1.1 as is needed to find the end of a head and the length of a body. Bytes are kept
-//! unchanged.
+//! Parses as much HTTP/1.1 as is needed to find the end of a head and the length of a body. Bytes
+//! are kept unchanged.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -27,7 +27,7 @@ pub(super) enum Framing {
 }
 
 impl Head {
-    /// Reads a head; `None` if the peer closed before its first byte.
+    /// Reads a head; `None` if the peer closed the connection before its first byte.
     pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Self>> {
         let mut head = Self::default();
         loop {
@@ -81,7 +81,8 @@ impl Head {
         self.first[1].parse().unwrap_or(0)
     }
 
-    /// Returns whether this is an interim response, such as 100 Continue: the final one follows.
+    /// Returns whether this is an interim response, such as 100 Continue, which the final one
+    /// follows.
     pub(super) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status())
     }

@@ -22,7 +22,7 @@ impl BlackHole {
         let listener =
             Socket::new(Domain::for_address(at), Type::STREAM, None).context("make a socket")?;
         listener.bind(&at.into()).with_context(|| format!("bind {at}"))?;
-        // Zero still leaves room for one connection that is not accepted.
+        // A backlog of zero still has room for one connection that is not accepted.
         listener.listen(0).context("listen")?;
         let address =
             listener.local_addr().context("the address")?.as_socket().context("an IP address")?;

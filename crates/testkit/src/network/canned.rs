@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::head;
 
-/// A server that answers every request in the same way, on threads that end with the process.
+/// A server that answers every request in the same way. Its threads end with the process.
 #[derive(Debug)]
 pub struct CannedServer {
     address: SocketAddr,
@@ -18,10 +18,10 @@ pub struct CannedServer {
 
 impl CannedServer {
     /// Starts on a free loopback port. `answer` gets the head of each request and writes the
-    /// response; its error ends the connection.
+    /// response; an error that it returns ends the connection.
     ///
     /// # Errors
-    /// No port is free.
+    /// Fails if no port is free.
     pub fn start(
         answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Result<Self> {
@@ -38,22 +38,22 @@ impl CannedServer {
         Ok(Self { address, heads })
     }
 
-    /// Starts with the same bytes for every request.
+    /// Starts a server that sends the same bytes for every request.
     ///
     /// # Errors
-    /// No port is free.
+    /// Fails if no port is free.
     pub fn always(answer: impl Into<String>) -> Result<Self> {
         let answer = answer.into();
         Self::start(move |_, stream| stream.write_all(answer.as_bytes()))
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address as a URL: `http://127.0.0.1:PORT`.
+    /// Returns the address as a URL: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

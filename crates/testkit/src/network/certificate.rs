@@ -1,4 +1,4 @@
-//! Self-signed certificates, created like most people do: with `openssl req -x509`.
+//! Creates self-signed certificates, as most people do: with `openssl req -x509`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,10 +15,10 @@ pub struct Certificate {
 }
 
 /// Creates a self-signed certificate for `name` in `folder`, with additional arguments for openssl,
-/// such as `-addext subjectAltName=IP:127.0.0.1`. It is a CA too, openssl's default.
+/// such as `-addext subjectAltName=IP:127.0.0.1`. It is also a CA, which is openssl's default.
 ///
 /// # Errors
-/// There is no openssl, or it fails.
+/// Fails if openssl is missing or fails.
 pub fn self_signed(folder: &Path, name: &str, more: &[&str]) -> Result<Certificate> {
     let [certificate, key] = ["crt", "key"].map(|ending| folder.join(format!("{name}.{ending}")));
     let mut command = Command::new("openssl");

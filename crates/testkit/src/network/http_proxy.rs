@@ -1,5 +1,5 @@
-//! A forward proxy like those of companies: it forwards plain requests with whole URLs, and opens
-//! tunnels (CONNECT).
+//! A forward proxy as in companies: forwards plain requests with absolute URLs, and opens tunnels
+//! (CONNECT).
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,15 +10,14 @@ use anyhow::{Context, Result};
 
 use super::head;
 
-/// A proxy that sends everything to one server, whatever host is requested, and records the
-/// requests.
+/// A proxy that sends all requests to one server, whatever host they name, and records them.
 #[derive(Debug)]
 pub struct HttpProxy {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-/// The rules for a client.
+/// The rules that a client must follow.
 #[derive(Clone, Debug)]
 struct Rules {
     upstream: SocketAddr,
@@ -30,7 +29,7 @@ impl HttpProxy {
     /// Starts on a free loopback port, in front of the server at `upstream`.
     ///
     /// # Errors
-    /// No port is free.
+    /// Fails if no port is free.
     pub fn start(upstream: SocketAddr) -> Result<Self> {
         Self::run(Rules { upstream, authorization: None })
     }
@@ -38,7 +37,7 @@ impl HttpProxy {
     /// Starts with a password: answers 407 to clients that do not send this `Proxy-Authorization`.
     ///
     /// # Errors
-    /// No port is free.
+    /// Fails if no port is free.
     pub fn start_with_password(upstream: SocketAddr, authorization: &str) -> Result<Self> {
         Self::run(Rules { upstream, authorization: Some(authorization.to_owned()) })
     }
@@ -57,7 +56,7 @@ impl HttpProxy {
         Ok(Self { address, heads })
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that the proxy listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -92,8 +91,8 @@ impl Rules {
     }
 }
 
-/// Rewrites the head with only the path in its first line. The connection ends with the response:
-/// the next request comes on another one.
+/// Rewrites the head with only the path in its first line. The connection ends with the response;
+/// the next request needs a new one.
 fn for_the_server(head: &str) -> String {
     let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
     let mut words = first.split(' ');

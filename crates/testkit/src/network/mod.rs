@@ -1,5 +1,5 @@
-//! Network peers that are not stores: an address that drops packets, a server with one response, a
-//! proxy, a gateway with a path, certificates.
+//! Network peers that are not stores: an address that drops packets, a server with fixed responses,
+//! a proxy, a gateway with a path, certificates.
 
 mod black_hole;
 mod canned;

@@ -1,9 +1,9 @@
-//! A gateway that serves a store below a path, like products for API management.
+//! A gateway that serves a store below a path, like API management products.
 //!
-//! It accepts requests below its path only, and answers 404 to all others. The signature of the
-//! client covers that path and the `Host` header of the gateway, so the gateway verifies it and
-//! signs the shorter path for the store. Such products have keys of their own; here both sides have
-//! the same keys. Supports version 4 signatures in a header, and one request per connection.
+//! The gateway accepts only requests below its path, and answers 404 to all others. The signature
+//! of the client covers that path and the `Host` header of the gateway, so the gateway verifies it
+//! and signs the shorter path for the store. Such products have their own keys; here both sides
+//! have the same keys. Supports version 4 signatures in a header, and one request per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::head;
 use crate::TestStore;
 
-/// A running gateway; its threads end with the process.
+/// A running gateway. Its threads end with the process.
 #[derive(Debug)]
 pub struct PathGateway {
     address: SocketAddr,
@@ -94,7 +94,7 @@ impl Rules {
         if length > 0 && head::header(&head, "expect").is_some() {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        // A store that refuses a request may close before its body ends.
+        // The store may refuse the request and close the connection before the body ends.
         let sent = io::copy(&mut (&mut client).take(length), &mut store);
         if sent.is_ok_and(|bytes| bytes < length) {
             return Ok(()); // The client is gone: the store must not take this for a whole request.

@@ -1,5 +1,5 @@
 //! The configuration of a Ceph that lives for one run: one monitor, one OSD in memory, one gateway,
-//! no keys between them. Each line that is not obvious was needed to make it start.
+//! without keys between them. Ceph does not start without the lines that are not obvious.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::files::random_hex;
 
-/// The memory of the OSD in bytes: what the tests store in it at one time, with some room.
+/// The memory of the OSD in bytes: enough for what the tests store in it at one time.
 const STORE_BYTES: u64 = 4 << 30;
 
 /// Writes the configuration: everything in `folder`, the monitor on the ports `v2` and `v1`, the

@@ -1,8 +1,9 @@
-//! A server process: its output goes to a file, callers wait until it is ready, dropping kills it,
-//! and the kernel kills it if its parent dies first.
+//! A server process: writes its output to a file and lets callers wait until it is ready. Dropping
+//! it kills the process, and the kernel kills the process if its parent dies first.
 //!
-//! The latter uses `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that
-//! started the server, so start it on one that lives as long as the server should.
+//! The kernel does so through `setpriv --pdeathsig` (util-linux). The signal is bound to the
+//! *thread* that started the server, so start it on a thread that lives as long as the server
+//! should.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -32,7 +33,7 @@ impl Daemon {
     /// Starts `command`, with its output appended to the file `log`.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// Fails if the process cannot be started.
     pub fn start(command: &Command, log: &Path) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let said = File::options().create(true).append(true).open(log);
@@ -50,7 +51,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Returns its output so far.
+    /// Returns the output of the process so far.
     #[must_use]
     pub fn said(&self) -> String {
         fs::read(&self.log)
@@ -58,7 +59,7 @@ impl Daemon {
             .unwrap_or_default()
     }
 
-    /// Returns whether it has not ended.
+    /// Returns whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -66,7 +67,7 @@ impl Daemon {
     /// Polls `ready` until it returns a value.
     ///
     /// # Errors
-    /// The process ends, or `limit` is over; with the end of its output.
+    /// Fails if the process ends, or after `limit`; the error contains the end of the output.
     pub fn wait_until<T>(
         &mut self,
         limit: Duration,
@@ -91,25 +92,26 @@ impl Daemon {
         }
     }
 
-    /// Kills it, as a crash would, and waits until it is gone.
+    /// Kills the process, as a crash would, and waits until it is gone.
     pub fn kill(&mut self) {
-        // An error means that it is gone already.
+        // An error means that the process is already gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     ///
     /// # Errors
-    /// It is gone.
+    /// Fails if the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     ///
     /// # Errors
-    /// It does not end within `limit`, or not successfully; with the end of its output.
+    /// Fails if the process does not end within `limit`, or ends without success; the error
+    /// contains the end of the output.
     pub fn ended(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         loop {
@@ -146,7 +148,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Wraps the command so that the kernel kills it when the thread that starts it ends.
+/// Wraps the command so that the kernel kills it when the thread that started it ends.
 pub(super) fn dies_with_its_parent(command: &Command) -> Command {
     let mut wrapped = Command::new("setpriv");
     wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
@@ -162,7 +164,7 @@ pub(super) fn dies_with_its_parent(command: &Command) -> Command {
     wrapped
 }
 
-/// Returns the body of the response to `GET path`, if there is a response at all.
+/// Returns the body of the response to `GET path`; `None` without a response.
 pub(super) fn http_get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).ok()?;
     stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;

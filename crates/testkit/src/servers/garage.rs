@@ -1,5 +1,5 @@
-//! Garage 2.5.0, one node: a real distributed store, strict about checksums, which forgets an open
-//! upload when its key is overwritten.
+//! Runs Garage 2.5.0 with one node: a real distributed store that is strict about checksums, and
+//! that loses an open upload when its key is overwritten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Whether Garage syncs what it acknowledges. By default it leaves that to the system.
+/// Whether Garage syncs before it acknowledges. By default it leaves syncing to the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
     /// Data and metadata are synced before the response.
@@ -35,7 +35,7 @@ impl Garage {
     /// Starts the given binary with its data in `folder`, which is removed at the end.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start(binary: &Path, folder: &Path, fsync: Fsync) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let [api, rpc, admin] = [free_port()?, free_port()?, free_port()?];

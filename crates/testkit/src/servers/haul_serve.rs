@@ -1,4 +1,4 @@
-//! `haul serve` as a user starts it: the binary, a data folder, a free loopback port.
+//! Runs `haul serve` as a user does: the binary, a data folder, a free loopback port.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,17 +21,17 @@ pub struct HaulServe {
     daemon: Daemon,
     store: TestStore,
     log: PathBuf,
-    /// All arguments of the command but the address.
+    /// The arguments for a restart: all but the address.
     again: Vec<OsString>,
     data: PathBuf,
 }
 
 impl HaulServe {
-    /// Starts `binary` with its data in `data`, which stays: the caller owns it and may start
-    /// another server on it later.
+    /// Starts `binary` with its data in `data`. The folder is kept: the caller owns it and may
+    /// start another server on it later.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start(binary: &Path, data: &Path) -> Result<Self> {
         Self::start_with(binary, data, &[])
     }
@@ -39,7 +39,7 @@ impl HaulServe {
     /// Starts on a fixed port, for restarts.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_at(binary: &Path, data: &Path, port: u16) -> Result<Self> {
         Self::run(words(binary, data, &[]), data, &format!("127.0.0.1:{port}"))
     }
@@ -47,7 +47,7 @@ impl HaulServe {
     /// Starts on any port with additional arguments.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_with(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
         Self::run(words(binary, data, more), data, ANY_PORT)
     }
@@ -55,7 +55,7 @@ impl HaulServe {
     /// Starts with SIGHUP ignored, as under `nohup`.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_under_nohup(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
         let mut all = vec![OsString::from("nohup")];
         all.extend(words(binary, data, more));
@@ -65,7 +65,7 @@ impl HaulServe {
     /// Starts with these soft and hard limits of open files.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_with_open_files(binary: &Path, data: &Path, soft: u64, hard: u64) -> Result<Self> {
         let script = format!(r#"ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@""#);
         let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
@@ -76,7 +76,7 @@ impl HaulServe {
     /// Starts with a umask, in the syntax of `umask`.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_with_umask(binary: &Path, data: &Path, umask: &str) -> Result<Self> {
         let script = format!(r#"umask {umask} && exec "$@""#);
         let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
@@ -88,14 +88,15 @@ impl HaulServe {
     /// files stay open.
     ///
     /// # Errors
-    /// It is gone.
+    /// Fails if the process is gone.
     pub fn limit_open_files(&self, soft: u64) -> Result<u64> {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
         let pid = Pid::from_raw(i32::try_from(self.id())?).context("process 0")?;
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id()))?;
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-        // Soft, hard, unit; a hard limit that is not a number is none.
+        // The line has soft limit, hard limit and unit; a hard limit that is not a number means no
+        // limit.
         let hard =
             line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
         let before =
@@ -103,10 +104,10 @@ impl HaulServe {
         Ok(before.current.unwrap_or(u64::MAX))
     }
 
-    /// Kills it as `kill -9` does, and starts it again on the same folder and port.
+    /// Kills the server as `kill -9` does, and restarts it on the same folder and port.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         let address = self.store.endpoint.trim_start_matches("http://").to_owned();
@@ -118,7 +119,7 @@ impl HaulServe {
     /// server, so that nothing stays mounted. Needs root.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start_on_small_disk(binary: &Path, data: &Path, disk_bytes: u64) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
         let script =
@@ -133,7 +134,8 @@ impl HaulServe {
     fn run(words: Vec<OsString>, data: &Path, listen: &str) -> Result<Self> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--listen", listen]);
-        // Beside the data, not in it: the content of the folder is the server's own.
+        // The log is beside the data folder, because the content of the folder belongs to the
+        // server.
         let log = PathBuf::from(format!("{}.log", data.display()));
         let from = std::fs::metadata(&log).map_or(0, |log| log.len());
         let mut daemon = Daemon::start(&command, &log)?;
@@ -166,31 +168,31 @@ impl HaulServe {
         self.daemon.id()
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the server as `kill -9` does.
     pub fn kill(&mut self) {
         self.daemon.kill();
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the server.
     ///
     /// # Errors
-    /// It is gone.
+    /// Fails if the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.daemon.signal(signal)
     }
 
-    /// Waits until it has ended by itself, with success.
+    /// Waits until the server has ended by itself, with success.
     ///
     /// # Errors
-    /// It does not within `limit`.
+    /// Fails if the server has not ended within `limit`.
     pub fn ended(&mut self, limit: Duration) -> Result<()> {
         self.daemon.ended(limit)
     }
 
-    /// Waits until it has printed a line of JSON with this `event`, and returns the last one.
+    /// Waits until the server has printed a JSON line with this `event`, and returns the last one.
     ///
     /// # Errors
-    /// It does not within `limit`.
+    /// Fails if there is no such line within `limit`.
     pub fn event(&mut self, name: &str, limit: Duration) -> Result<Value> {
         let log = self.log.clone();
         self.daemon.wait_until(limit, || {
@@ -198,15 +200,15 @@ impl HaulServe {
         })
     }
 
-    /// Returns its output so far.
+    /// Returns the output of the server so far.
     #[must_use]
     pub fn said(&self) -> String {
         self.daemon.said()
     }
 }
 
-/// Reads the owner's secret, which is in a file and never in the output. Reads it through the
-/// server's mounts, because its disk may be mounted for it alone.
+/// Reads the owner's secret, which is in a file and never in the output. Reads through the server's
+/// mounts, because its disk may be mounted only for the server.
 fn secret_key(server: u32, keys_file: &str) -> Result<String> {
     let file = format!("/proc/{server}/root{keys_file}");
     let keys = std::fs::read(&file).with_context(|| format!("read {file}"))?;
@@ -223,8 +225,8 @@ fn words(binary: &Path, data: &Path, more: &[&str]) -> Vec<OsString> {
     words
 }
 
-/// Returns the whole lines of JSON after the first `from` bytes: standard error goes to the same
-/// file.
+/// Returns the complete lines of JSON after the first `from` bytes, skipping standard error in the
+/// same file.
 fn events(log: &Path, from: u64) -> Vec<Value> {
     let said = std::fs::read(log).unwrap_or_default();
     let said = usize::try_from(from).ok().and_then(|from| said.get(from..)).unwrap_or_default();

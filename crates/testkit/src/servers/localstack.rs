@@ -1,5 +1,5 @@
-//! LocalStack's S3, pinned to 4.14.0: the closest to recorded AWS in error codes, checksums and
-//! conditions.
+//! Runs LocalStack's S3, pinned to 4.14.0: the closest to recorded AWS in error codes, checksums
+//! and conditions.
 //!
 //! Only one test may use it at a time (nextest's test group `localstack`).
 
@@ -23,11 +23,11 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Starts it from the virtual environment `venv`, with its data in `folder`, which is removed
-    /// at the end.
+    /// Starts LocalStack from the virtual environment `venv`, with its data in `folder`, which is
+    /// removed at the end.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the server does not start.
     pub fn start(venv: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let port = free_port()?;

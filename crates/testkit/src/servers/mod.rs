@@ -1,8 +1,8 @@
-//! Real servers: started, waited for, and stopped with the test.
+//! Starts real servers, waits for them, and stops them with the test.
 //!
-//! Each server is a type that owns its processes and its folder; dropping it ends both. If the
-//! owner is killed instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a
-//! run.
+//! Each server is a type that owns its processes and its folder; dropping it ends the processes and
+//! removes the folder. If the owner is killed instead, the kernel ends the processes ([`Daemon`]),
+//! so that no process outlives a run.
 
 mod ceph_conf;
 mod daemon;
@@ -39,7 +39,7 @@ impl TestStore {
     /// `GARAGE`.
     ///
     /// # Panics
-    /// It was not started: a test that needs it fails and is never skipped.
+    /// Panics if the server was not started: a test that needs it fails and is never skipped.
     #[must_use]
     pub fn shared(name: &str) -> Self {
         let [endpoint, access_key, secret_key] = ["ENDPOINT", "ACCESS_KEY", "SECRET_KEY"]
@@ -59,8 +59,8 @@ impl TestStore {
         .into()
     }
 
-    /// Returns the variables from which every S3 client reads keys and region, and that keep it
-    /// from the user's home folder.
+    /// Returns the environment variables from which every S3 client reads keys and region, and
+    /// which prevent clients from reading the user's home folder.
     #[must_use]
     pub fn client_variables(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -81,13 +81,13 @@ impl TestStore {
     }
 }
 
-/// The region that all servers here are set up for.
+/// The region that all servers here use.
 pub const REGION: &str = "us-east-1";
 
-/// Returns a variable that `cargo xtask test` sets.
+/// Returns an environment variable that `cargo xtask test` sets.
 ///
 /// # Panics
-/// It is not set.
+/// Panics if the variable is not set.
 #[must_use]
 pub fn required_variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
@@ -98,7 +98,7 @@ pub fn required_variable(name: &str) -> String {
     })
 }
 
-/// Returns a loopback port that was free a moment ago.
+/// Returns a loopback port that was just free.
 ///
 /// # Errors
 /// There is none.
@@ -107,8 +107,8 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("find a free port")?.port())
 }
 
-/// Returns a free loopback port for a server that restarts on it: outside of the range for outgoing
-/// connections, so that none takes it meanwhile.
+/// Returns a free loopback port for a server that restarts on it. The port is outside the range for
+/// outgoing connections, so that none takes it in between.
 ///
 /// # Errors
 /// There is none.

@@ -1,8 +1,8 @@
-//! Ceph's object gateway, 16.2 from Debian: the store that most people run on their own machines,
-//! and the hardest one for a client (it verifies no checksum, Complete returns an empty ETag, 500
-//! where 404 belongs).
+//! Runs Ceph's object gateway, 16.2 from Debian: the most common self-hosted store, and the most
+//! difficult one for a client (it verifies no checksum, Complete returns an empty ETag, and it
+//! returns 500 where 404 is correct).
 //!
-//! The gateway crashes on some requests, so a thread restarts it as long as the server is wanted.
+//! The gateway crashes on some requests, so a thread restarts it until the server is stopped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl Rgw {
             access_key: random_hex(10)?,
             secret_key: random_hex(20)?,
         };
-        // From here on, dropping `server` stops all of them.
+        // From here on, dropping `server` stops all processes.
         let folder = folder.to_owned();
         let server = Self { wanted, gateway: Some(gateway), osd, monitor, store, folder };
         let user = ["--uid", "haul", "--display-name", "Haul"];
@@ -149,7 +149,7 @@ impl Ceph {
         )
     }
 
-    /// Starts the gateway, and restarts it whenever it crashes. The thread owns it: the gateway
+    /// Starts the gateway, and restarts it whenever it crashes. The thread owns the gateway, which
     /// ends with the thread.
     fn keep_gateway(&self, wanted: Arc<AtomicBool>) -> Result<JoinHandle<()>> {
         let command = self.command("radosgw", &["-n", GATEWAY, "-f"]);
