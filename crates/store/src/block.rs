@@ -1,7 +1,8 @@
 //! Blocks: aligned buffers that collect bytes on their way from a socket to the disk.
 //!
-//! A disk takes memory past the page cache only if it begins and ends at its own boundaries, so
-//! blocks do. Blocks are reused: fresh memory costs the system about as much as filling it.
+//! A disk can bypass the page cache only for memory that is aligned to the disk's own units, so
+//! blocks are aligned. Blocks are reused, because fresh memory costs the system about as much as
+//! filling it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,7 +50,7 @@ pub struct Block {
 
 impl Block {
     fn new(memory: Vec<u8>, capacity: usize, pool: &BlockPool) -> Self {
-        // The offset is unknown only in an interpreter of Rust (Miri); then it is capped at the
+        // The offset is unknown only in Miri, an interpreter of Rust; it is then capped at the
         // length.
         let start = memory.as_ptr().align_offset(BLOCK_ALIGNMENT).min(BLOCK_ALIGNMENT);
         Self { memory, start, capacity, filled: 0, pool: pool.clone() }
@@ -74,14 +75,15 @@ impl Block {
         self.filled == 0
     }
 
-    /// Returns the part that the disk takes directly, without a copy, and the few bytes behind it.
+    /// Splits the content into the part that can be written to disk directly, without a copy, and
+    /// the few bytes after it.
     pub fn freeze_aligned(self) -> (Bytes, Bytes) {
         let mut whole = self.freeze();
         let rest = whole.split_off(whole.len() / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT);
         (whole, rest)
     }
 
-    /// Returns the content without a copy. The memory returns to its pool with the last clone.
+    /// Returns the content without a copy. Dropping the last clone returns the memory to its pool.
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -140,7 +142,7 @@ mod tests {
         assert_eq!(pool.unused.lock().unwrap().len(), 0);
         drop(clone);
         assert_eq!(pool.unused.lock().unwrap().len(), 1);
-        // A reused block shows nothing of its previous content.
+        // A reused block must not show its previous content.
         let block = pool.take();
         assert_eq!(block.as_ref().as_ptr(), place);
         assert!(block.as_ref().is_empty());

@@ -14,7 +14,7 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// Returns the time in milliseconds since 1970; an earlier clock is at zero.
+    /// Returns the time in milliseconds since 1970; an earlier time becomes zero.
     pub(crate) fn now_ms(&self) -> u64 {
         let since = (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -33,7 +33,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Converts a recorded time; one outside of the range of `SystemTime` becomes 1970.
+/// Converts a recorded time; a time outside the range of `SystemTime` becomes 1970.
 pub(crate) fn time(unix_ms: u64) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH)
 }

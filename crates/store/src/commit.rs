@@ -1,9 +1,10 @@
-//! Group commit: one transaction and one sync publish all operations that arrive together.
+//! Implements group commit: one transaction and one sync publish all operations that arrive
+//! together.
 //!
 //! One thread takes the waiting operations, syncs the folders of new files, lets each operation
-//! change the tables, commits, and only then returns the results. So the order that durability
-//! needs (bytes, name, metadata, result) is in one place, and each operation sees the decisions
-//! (conditions, refusals) of those before it.
+//! change the tables, commits, and only then returns the results. So one place enforces the order
+//! that durability needs (bytes, name, metadata, result), and each operation sees the changes of
+//! those before it.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 
 /// The maximum number of operations per transaction.
 const BATCH_JOBS_MAX: usize = 256;
-/// The maximum number of removed files that one transaction drops from the metadata.
+/// The maximum number of removed files that one transaction deletes from the metadata.
 const GONE_MAX: usize = 4096;
 /// The length of the queue; further callers wait for a place in it.
 const QUEUE_JOBS_MAX: usize = 1024;
@@ -32,9 +33,9 @@ pub(crate) struct Committer {
 /// An operation whose caller waits for the result.
 trait QueuedOperation: Send {
     fn folder(&self) -> Option<FolderId>;
-    /// Runs the operation; its error, if any, is kept for the result.
+    /// Runs the operation; an error is kept for the result.
     fn run(&mut self, batch: &mut Batch<'_>) -> Outcome;
-    /// Sends the result; a failure of the transaction takes precedence.
+    /// Sends the result; if the transaction failed, a success becomes that failure.
     fn answer(self: Box<Self>, failure: Option<Error>);
 }
 
@@ -67,12 +68,12 @@ impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> QueuedOperation for
     fn answer(self: Box<Self>, failure: Option<Error>) {
         let result = match (failure, self.result) {
             (None, Some(result)) => result,
-            // A refusal stays a refusal, whatever the transaction did for the others.
+            // A refusal stays a refusal, even if the transaction failed for the other operations.
             (Some(_), Some(Err(refusal))) => Err(refusal),
             (Some(failure), _) => Err(failure),
             (None, None) => Err(Error::Closed),
         };
-        // There is no receiver if the caller's thread died.
+        // The receiver is gone if the caller's thread died.
         let _ = self.reply.send(result);
     }
 }
@@ -86,7 +87,7 @@ impl Committer {
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Returns whether the thread runs: a bug may have ended it.
+    /// Returns whether the thread is running; a panic may have ended it.
     pub(crate) fn is_running(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_some_and(|thread| !thread.is_finished())
@@ -112,7 +113,7 @@ impl Drop for Committer {
         drop(self.queue.take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // The thread panics only because of a bug, and the panic was reported.
+            // The thread panics only because of a bug, and the panic has been reported.
             let _ = thread.join();
         }
     }
@@ -180,7 +181,8 @@ fn publish(
     for operation in queued {
         let before = batch.writes();
         if operation.run(&mut batch) == Outcome::Refused && batch.writes() != before {
-            // Half an operation must not be published, and the tables cannot undo only that half.
+            // A half-finished operation must not be published, and the tables cannot undo only that
+            // one.
             return Err(TransactionFailure::Given(
                 "another operation of the same transaction failed midway".to_owned(),
             ));
@@ -188,8 +190,8 @@ fn publish(
     }
     let nothing_to_publish = batch.writes() == 0;
     if !nothing_to_publish {
-        // Together with a change that is published anyway. If that fails, the next opening finds
-        // them gone.
+        // Delete these with a change that is published anyway. If the commit fails, the next
+        // opening finds that the files are gone.
         let gone = core.reaper.take_gone(GONE_MAX);
         batch.removed(&gone).map_err(|error| stop(core, &error))?;
     }
@@ -197,7 +199,7 @@ fn publish(
     if nothing_to_publish {
         return transaction.abort().map_err(|error| stop(core, &error.into()));
     }
-    // Only opening again can tell whether a failed commit is on disk.
+    // Only opening the store again shows whether a failed commit is on disk.
     transaction.commit().map_err(|error| stop(core, &error.into()))?;
     core.reaper.release(released);
     Ok(())

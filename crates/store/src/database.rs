@@ -1,5 +1,5 @@
-//! Opens the metadata database: creates it the first time, refuses one that is too new or of
-//! another store, and returns its free space to a full disk.
+//! Opens the metadata database: creates it at first use, refuses a database that is too new or
+//! belongs to another store, and compacts it when the disk is full.
 //!
 //! New metadata is created only if there are no data files: an empty database must not replace lost
 //! metadata, because then every data file would look like an orphan.
@@ -48,7 +48,7 @@ pub(crate) fn open_database(
     Ok((reopen(disk, options)?, id))
 }
 
-/// Fails if metadata is missing: if there are data files, or there once was a store here.
+/// Fails if metadata is missing: if there are data files, or if the folder once had a store.
 pub(crate) fn refuse_lost_metadata(disk: &dyn Disk) -> Result<()> {
     let files = count_data_files(disk)?;
     if files > 0 || read_store_id(disk)?.is_some() {
@@ -63,8 +63,8 @@ fn check_store_id(disk: &dyn Disk, id: StoreId) -> Result<()> {
     if beside.as_deref().and_then(StoreId::from_file_text) == Some(id) {
         return Ok(());
     }
-    // Power may fail between creating the metadata and writing the store id beside the data files,
-    // which happens before the first data file.
+    // Power may fail between creating the metadata and writing the store id beside the data files.
+    // Both happen before the first data file is created.
     if beside.is_none() && count_data_files(disk)? == 0 {
         return disk.write_store_id(id.file_text().as_bytes()).map_err(Error::io(MAKING));
     }
@@ -101,7 +101,7 @@ fn reopen(disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
     open(file.ok_or_else(vanished)?, options)
 }
 
-/// Fails unless this Haul can read the format of the folder. Runs before anything else is read.
+/// Fails unless this Haul can read the format of the folder. Must run before anything else is read.
 fn check_format(database: &Database) -> Result<()> {
     let found = Snapshot::new(database.begin_read()?).format()?;
     if found > FORMAT {
@@ -114,7 +114,7 @@ fn check_format(database: &Database) -> Result<()> {
 }
 
 /// Compacts the database if the disk is so full that the store would refuse writes. The database
-/// keeps pages of deleted records for itself; nothing else would ever return that space.
+/// keeps the pages of deleted records; only compacting returns their space.
 fn give_room_back(
     mut database: Database,
     disk: &dyn Disk,
@@ -125,8 +125,7 @@ fn give_room_back(
         return Ok(database);
     }
     let Err(error) = database.compact() else { return Ok(database) };
-    // Compacting needs a little space itself, and its failure is sticky. The file is as good as
-    // before.
+    // Compacting needs some space itself, and its failure is sticky. The file is unchanged then.
     tracing::warn!(%error, "the disk is full, and the metadata could not be made smaller");
     drop(database);
     reopen(disk, options)

@@ -1,7 +1,8 @@
 //! The errors of the store, named as S3 names them where S3 has a name.
 //!
-//! One enum for the crate. The server turns a variant into an S3 error document by
-//! [`Error::s3_code`]; the fields have the details. Knows no HTTP: the server decides the status.
+//! One enum for the whole crate. The server converts a variant to an S3 error document by
+//! [`Error::s3_code`]; the fields have the details. Does not know HTTP: the server chooses the
+//! status.
 
 use std::io;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ pub enum Error {
         /// The folder without a store.
         dir: PathBuf,
     },
-    /// The folder was written by a newer Haul.
+    /// A newer Haul wrote the folder.
     #[error("{what} has format version {found}, this Haul reads up to {known}")]
     FormatTooNew {
         /// The record or folder, in words.
@@ -70,7 +71,7 @@ pub enum Error {
         /// The number of data files.
         files: u64,
     },
-    /// The metadata belongs to another store than the data files.
+    /// The metadata belongs to a store other than that of the data files.
     #[error(
         "the metadata in {} is of store {metadata}, its data files are of {}",
         dir.display(),
@@ -92,9 +93,9 @@ pub enum Error {
     NotPlain {
         /// The path of the entry.
         path: PathBuf,
-        /// The kind that it is.
+        /// The actual kind of the entry.
         found: &'static str,
-        /// The kind that it must be.
+        /// The required kind of the entry.
         expected: &'static str,
     },
     /// The bytes of a data file are not those written. None of the wrong bytes were returned.
@@ -163,7 +164,7 @@ pub enum Error {
         upload_id: UploadId,
     },
 
-    /// A listed part was never uploaded, or with another ETag or checksum.
+    /// A listed part was never uploaded, or was uploaded with another ETag or checksum.
     #[error(
         "part {part_number} of upload {upload_id} was not uploaded with ETag {etag} or the named \
          checksum"
@@ -173,7 +174,7 @@ pub enum Error {
         part_number: PartNumber,
         /// The listed ETag.
         etag: ETag,
-        /// The upload that was to be completed.
+        /// The upload to be completed.
         upload_id: UploadId,
     },
     /// The list of parts is not in strictly ascending order, or has gaps where checksums forbid
@@ -229,7 +230,7 @@ pub enum Error {
         /// The unsupported type.
         checksum_type: ChecksumType,
     },
-    /// A part came with a checksum of another algorithm than its upload has.
+    /// The algorithm of a part's checksum differs from that of its upload.
     #[error(
         "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
         expected.s3_name().to_lowercase(),
@@ -348,8 +349,8 @@ pub enum Error {
     /// the same call works once some files are closed.
     #[error("too many files are open")]
     TooManyOpenFiles,
-    /// A sync failed earlier. The page cache can no longer be trusted, so the store takes no writes
-    /// until it is opened again. Reading continues where it can.
+    /// A sync failed earlier. The page cache can no longer be trusted, so the store accepts no
+    /// writes until it is opened again. Reads continue where possible.
     #[error("the store takes no writes until it is opened again: {reason}")]
     ReadOnlyAfterSyncFailure {
         /// The first failure.
@@ -414,7 +415,7 @@ impl Error {
         }
     }
 
-    /// Returns what a person can do about the error, where that is not obvious.
+    /// Returns how to resolve the error, where that is not obvious.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Locked { .. } => Some("stop the other process, or use it through its address"),
@@ -460,8 +461,8 @@ impl Error {
         }
     }
 
-    /// Converts a failed file operation; a full disk and too many open files become variants of
-    /// their own.
+    /// Converts a failed file operation; a full disk and too many open files have their own
+    /// variants.
     pub(crate) fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
@@ -478,8 +479,8 @@ impl Error {
     }
 }
 
-/// Recognises `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are
-/// the same on every Unix.
+/// Returns whether the error is `EMFILE` or `ENFILE`, for which the standard library has no names;
+/// the numbers are the same on every Unix.
 fn is_out_of_files(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }

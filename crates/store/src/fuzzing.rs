@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use crate::Result;
 use crate::meta::{BucketRecord, FileRecord, Layout, ObjectRecord, PartRecord, UploadRecord};
 
-/// Parses a record; the first byte selects the kind, the rest is the record. An accepted record
-/// must survive its own encoding unchanged. Returns whether it was accepted.
+/// Parses a record; the first byte selects the kind, the rest is the record. Checks that an
+/// accepted record survives encoding unchanged. Returns whether it was accepted.
 pub fn store_records(input: &[u8]) -> bool {
     let Some((kind, record)) = input.split_first() else { return false };
     match kind % 6 {

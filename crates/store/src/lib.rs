@@ -1,10 +1,10 @@
 //! A crash-safe object store on the disk of one machine: parts, publish, sweep.
 //!
-//! The store uses S3's terms and knows no HTTP. Bytes go in through a [`PartWriter`], which hashes
-//! them in the same pass, and become visible only by [`Store::put_object`], [`Store::put_part`] or
-//! [`Store::complete_multipart_upload`]. When one of those returns, the result is on disk and
-//! survives power loss. Complete writes no data: an object is a manifest over the files of its
-//! parts.
+//! The store uses S3's terms but does not know HTTP. Bytes enter through a [`PartWriter`], which
+//! hashes them in the same pass, and become visible only by [`Store::put_object`],
+//! [`Store::put_part`] or [`Store::complete_multipart_upload`]. When one of these returns, the
+//! result is on disk and survives power loss. Complete writes no data: an object is a manifest over
+//! the files of its parts.
 //!
 //! All calls block. A [`Store`] is cheap to clone and may be used from any number of threads.
 //!
@@ -57,7 +57,7 @@ pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check, data_
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};
-// Types of the store's API that the client uses too, so that they are defined only once.
+// Types of the store's API that the client shares.
 pub use haul_parts::{CompletedPart, ObjectAttributes, UploadMarker, UploadRef};
 pub use reader::ObjectReader;
 pub use store::Store;

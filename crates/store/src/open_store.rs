@@ -15,8 +15,8 @@ use crate::reaper::Reaper;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
-/// The shared state of an open store. The database is before the lock, because fields are dropped
-/// in order and the lock must go last.
+/// The shared state of an open store. Fields are dropped in order, and the lock must be dropped
+/// last, so the database is declared before it.
 #[derive(Debug)]
 pub(crate) struct OpenStore {
     pub(crate) database: Database,
@@ -24,9 +24,10 @@ pub(crate) struct OpenStore {
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) md5s: Md5Pool,
-    /// The reason why the store takes no more writes.
+    /// The reason why the store accepts no more writes; unset while it does.
     stopped: OnceLock<String>,
-    /// Files that are linked (or about to be) and not in the metadata yet: a sweep must leave them.
+    /// Files that are linked (or about to be) but not yet in the metadata; a sweep must not remove
+    /// them.
     staged: Mutex<HashSet<FileId>>,
     /// The number of reads that found damaged bytes.
     damage_found: AtomicU64,
@@ -70,7 +71,7 @@ impl OpenStore {
         }
     }
 
-    /// Stops all further writes. The first reason stays.
+    /// Stops all further writes. Only the first reason is kept.
     pub(crate) fn stop_writes(&self, error: &Error) -> String {
         let reason = std::error::Error::source(error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
@@ -82,11 +83,11 @@ impl OpenStore {
             .clone()
     }
 
-    /// Handles a failed sync. A full disk may fail at sync instead of at write; then only these
-    /// bytes are lost. After any other failure the page cache can no longer be trusted.
+    /// Handles a failed sync. A full disk may fail at sync instead of at write; only these bytes
+    /// are lost then. After any other failure the page cache can no longer be trusted.
     pub(crate) fn sync_failed(&self, operation: &'static str, error: std::io::Error) -> Error {
         let error = Error::io(operation)(error);
-        // Without a free file descriptor the folder could not even be opened: there was no sync.
+        // Without a free file descriptor the folder could not be opened, so there was no sync.
         if matches!(error, Error::StorageFull | Error::TooManyOpenFiles) {
             return error;
         }

@@ -1,5 +1,5 @@
-//! Reads the bytes of objects: across extents, with at most one file open at a time, and each byte
-//! only after the checksum of its span was verified (see `spans`).
+//! Reads the bytes of objects across extents, with at most one file open at a time. Returns each
+//! byte only after the checksum of its span was verified (see `spans`).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub struct ObjectReader {
     remaining_bytes: u64,
     extents: VecDeque<Extent>,
     open: Option<VerifiedFile>,
-    /// Before `inner`: releasing files needs the store.
+    /// Declared before `inner`, because releasing files needs the store.
     _hold: Hold,
     inner: Arc<Inner>,
 }
@@ -97,7 +97,7 @@ impl ObjectReader {
     }
 }
 
-/// Cuts the bytes of `range` out of a run of extents that begins at byte 0.
+/// Returns the extents that cover `range` of a run of extents that begins at byte 0.
 pub(crate) fn cut<'e>(
     extents: impl Iterator<Item = &'e Extent>,
     range: &Range<u64>,

@@ -1,9 +1,9 @@
 //! Removes the files of deleted objects once no reader uses them.
 //!
-//! Runs in a thread of its own, because removing 10,000 large files takes seconds and Delete or
-//! Complete should not wait for it. Files wait while a reader holds them, and while a reader is
-//! being opened: it may have seen, in an older snapshot, an object that is gone. The metadata lists
-//! files to remove until they are durably gone, so opening after a crash finishes the work.
+//! Runs on a separate thread, because removing 10,000 large files takes seconds and Delete or
+//! Complete should not wait for it. A file is kept while a reader holds it, and while a reader is
+//! being opened, because that reader may use an older snapshot with a deleted object. The metadata
+//! lists files to remove until they are durably gone, so opening after a crash finishes the work.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -29,8 +29,7 @@ struct ReaperState {
     opening: BTreeSet<u64>,
     /// The number of readers per file.
     held: HashMap<FileId, u32>,
-    /// Released files, with the ticket from which on no new reader can have seen them; oldest
-    /// first.
+    /// Released files, oldest first, each with the ticket from which on no new reader can use it.
     released: VecDeque<(u64, FileId)>,
     /// Released files that readers hold.
     waiting: HashSet<FileId>,
@@ -38,7 +37,7 @@ struct ReaperState {
     free: Vec<FileId>,
     /// Removed files whose removal is not durable yet.
     unsynced: Vec<FileId>,
-    /// Files that are durably gone: the metadata can forget them.
+    /// Files that are durably gone, so that the metadata can delete their records.
     gone: Vec<FileId>,
     removing: Removing,
     closing: Closing,
@@ -58,20 +57,21 @@ enum Closing {
     Yes,
 }
 
-/// A guard: files in snapshots taken after its creation are not removed while it lives.
+/// A guard: files in snapshots taken after its creation are not removed while it exists.
 pub(crate) struct Opening {
     reaper: Arc<Reaper>,
     ticket: u64,
 }
 
-/// A guard: these files are not removed while it lives.
+/// A guard: its files are not removed while it exists.
 pub(crate) struct Hold {
     reaper: Arc<Reaper>,
     files: Vec<FileId>,
 }
 
 impl Reaper {
-    /// Starts the thread; it ends after [`Reaper::close`], when everything that can be removed is.
+    /// Starts the thread. After [`Reaper::close`], it ends once all files that can be removed are
+    /// gone.
     pub(crate) fn start(self: &Arc<Self>, disk: Arc<dyn Disk>) -> std::io::Result<JoinHandle<()>> {
         let reaper = Arc::clone(self);
         std::thread::Builder::new().name("haul-reaper".to_owned()).spawn(move || reaper.run(&*disk))
@@ -82,7 +82,7 @@ impl Reaper {
         self.changed.notify_all();
     }
 
-    /// Announces a reader. Call it before taking the snapshot that says what to read.
+    /// Announces a reader. Call it before taking the snapshot that determines the files to read.
     pub(crate) fn opening(self: &Arc<Self>) -> Opening {
         let mut state = self.state();
         let ticket = state.next_ticket;
@@ -91,7 +91,8 @@ impl Reaper {
         Opening { reaper: Arc::clone(self), ticket }
     }
 
-    /// Takes files that nothing refers to any more; call it after that was published.
+    /// Accepts files that nothing refers to. Call it after the change that released them is
+    /// published.
     pub(crate) fn release(&self, files: impl IntoIterator<Item = FileId>) {
         let mut state = self.state();
         let ticket = state.next_ticket;
@@ -160,8 +161,8 @@ fn remove(disk: &dyn Disk, file: FileId) -> bool {
     removed.is_ok()
 }
 
-/// Makes removals durable and returns those that are. The metadata keeps the others until the next
-/// opening.
+/// Makes removals durable and returns the files that are durably gone. The metadata keeps the
+/// others until the next opening.
 fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
     let mut gone = std::mem::take(unsynced);
     let folders: BTreeSet<FolderId> = gone.iter().map(|file| file.folder()).collect();
@@ -176,7 +177,7 @@ fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
 }
 
 impl ReaperState {
-    /// Frees the files that no reader being opened can have seen.
+    /// Frees the files that no reader being opened can use.
     fn advance(&mut self) {
         let oldest = self.opening.first().copied().unwrap_or(u64::MAX);
         while let Some((_, file)) = self.released.pop_front_if(|(ticket, _)| *ticket <= oldest) {

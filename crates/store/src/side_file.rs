@@ -1,6 +1,7 @@
-//! Small private files beside the data, for the server that runs the store: keys, its address.
+//! Reads and writes small private files beside the data, for the server that runs the store: its
+//! keys and its address.
 //!
-//! They are replaced atomically (a new file is written, synced and renamed over the old one) and
+//! Files are replaced atomically (a new file is written, synced and renamed over the old one) and
 //! only their owner may read them. Names are constants of the caller and never come from outside.
 //! Links in their place are not followed.
 
@@ -11,7 +12,7 @@ use std::path::Path;
 use crate::disk::{plain, private};
 use crate::{Error, Result};
 
-/// The largest file to read; a longer one is not ours.
+/// The maximum size of a file to read; the store writes no larger one.
 const READ_MAX_BYTES: u64 = 1 << 20;
 
 /// Writes `DIR/name`, readable by its owner only (0600 on Unix). Creates the folder if it does not
@@ -89,8 +90,7 @@ pub fn is_in_use(dir: &Path) -> Result<bool> {
 fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     private::make_dirs(dir)?;
     let new = dir.join(format!("{name}.new"));
-    // A file that a crash left behind may be readable by others: replace it instead of writing into
-    // it.
+    // A file left by a crash may be readable by others: replace it instead of writing into it.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

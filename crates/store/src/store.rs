@@ -1,4 +1,4 @@
-//! The store: opening, closing, and the path of every operation to the disk. The operations are in
+//! Opens and closes the store, and connects its operations to the disk. The operations are in
 //! `ops/`, one file per kind.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::open_store::OpenStore;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
-/// The number of file numbers to take from the metadata at a time: one folder full.
+/// The number of file numbers to reserve in the metadata at a time: those of one folder.
 const FILES_RESERVED: u64 = 1024;
 
 /// A store in one folder. Cheap to clone; the last clone, reader or writer to be dropped releases
@@ -51,13 +51,13 @@ struct FileNumbers {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is created if it does not exist: locks it, recovers,
-    /// removes files that were released before. Files that the metadata does not know are kept,
-    /// counted and logged.
+    /// Opens the store in a folder, which is created if it does not exist. Locks the folder,
+    /// recovers, and removes files that were released before. Files that the metadata does not list
+    /// are kept, counted and logged.
     ///
     /// # Errors
-    /// [`Error::Locked`] if another process (or this one) holds it, [`Error::MetadataLost`] and
-    /// [`Error::ForeignMetadata`] if data files are there without their metadata,
+    /// [`Error::Locked`] if another process (or this one) holds the folder, [`Error::MetadataLost`]
+    /// and [`Error::ForeignMetadata`] if data files exist without their metadata,
     /// [`Error::NotPlain`], [`Error::FormatTooNew`], [`Error::FormatTooOld`], or the disk's error.
     pub fn open(dir: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
         Self::open_on(Arc::new(OsDisk::new(dir.as_ref())), options)
@@ -108,8 +108,8 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Returns whether the store takes writes. After a failed sync it does not, until it is opened
-    /// again; reads still work.
+    /// Returns whether the store accepts writes. After a failed sync it does not, until it is
+    /// opened again; reads still work.
     pub fn is_writable(&self) -> bool {
         self.inner.core.check_writable().is_ok() && self.inner.committer.is_running()
     }
@@ -120,8 +120,7 @@ impl Store {
         self.inner.core.damage_count()
     }
 
-    /// Waits until the files of everything deleted so far are gone, except those that are being
-    /// read.
+    /// Waits until the files of all deleted data are removed, except those that are being read.
     pub fn settle(&self) {
         self.inner.core.reaper.settle();
     }
@@ -135,8 +134,8 @@ fn lock(disk: &dyn Disk) -> Result<DiskLock> {
 }
 
 impl Inner {
-    /// Changes the metadata; on disk when this returns `Ok`. Refuses changes that grow the store
-    /// when the disk is full.
+    /// Changes the metadata. The change is on disk when this returns `Ok`. Refuses changes that
+    /// grow the store when the disk is full.
     pub(crate) fn commit<T: Send + 'static>(
         &self,
         folder: Option<FolderId>,
@@ -146,7 +145,7 @@ impl Inner {
         self.committer.commit(folder, operation)
     }
 
-    /// Changes the metadata so that space becomes free: works on a full disk.
+    /// Changes the metadata so that space is freed. Works on a full disk.
     pub(crate) fn commit_removal<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Batch<'_>) -> Result<T> + Send + 'static,
@@ -154,10 +153,10 @@ impl Inner {
         self.committer.commit(None, operation)
     }
 
-    /// Returns whether the store knows a file: it is referenced, being written, or waiting to be
-    /// removed.
+    /// Returns whether the store uses a file: whether it is referenced, being written, or waiting
+    /// to be removed.
     pub(crate) fn is_in_use(&self, file: FileId) -> Result<bool> {
-        // In this order, as in the sweep: a file moves from staged into the metadata.
+        // Check in this order, as in the sweep: a file moves from staged into the metadata.
         if self.core.staged().contains(&file) {
             return Ok(true);
         }
@@ -183,7 +182,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.core.reaper.close();
         if let Some(thread) = self.reaper.take() {
-            // The thread panics only because of a bug, and the panic was reported.
+            // The thread panics only because of a bug, and the panic has been reported.
             let _ = thread.join();
         }
     }

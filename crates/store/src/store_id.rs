@@ -1,5 +1,5 @@
 //! The id of a store: created once, and written both to the metadata and beside the data files, so
-//! that neither is ever used with those of another store.
+//! that one is never used with the other of a different store.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! Writes incoming bytes to a file without a name and hashes them in the same pass.
 //!
-//! Nothing is copied: a slice is hashed while it is hot in cache and handed to the disk. The
+//! Bytes are not copied: a slice is hashed while it is in the cache and passed to the disk. The
 //! checksums of its spans, which every read verifies (see `spans`), are computed in the same pass
-//! and written behind the bytes. Only MD5 may come later, together with that of other parts (see
-//! `md5_pool`). The file is created at the first byte, so zero bytes need none.
+//! and written after the bytes. Only MD5 may be computed later, together with that of other parts
+//! (see `md5_pool`). The file is created at the first byte, so an empty part has no file.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{Error, Result, WriteOptions};
 /// The number of bytes between two checks that the reserve is still free.
 const SPACE_CHECK_BYTES: u64 = 8 << 20;
 
-/// A writer for the bytes of one part (or of one whole object). Dropping it leaves nothing behind.
+/// A writer for the bytes of one part (or of one whole object). Dropping it discards the bytes.
 #[derive(Debug)]
 pub struct PartWriter {
     inner: Arc<Inner>,
@@ -111,7 +111,7 @@ impl PartWriter {
         self.size_bytes
     }
 
-    /// Makes the bytes durable and gives the file its name. Blocks until then.
+    /// Makes the bytes durable and gives the file its name. Blocks until both are done.
     ///
     /// # Errors
     /// [`StorageFull`](crate::Error::StorageFull), or a sync failed.
@@ -125,16 +125,16 @@ impl PartWriter {
             }
             None => None,
         };
-        // Only now: while the disk was busy, other parts' groups may have hashed the waiting bytes
-        // of this one.
+        // Finish MD5 only now: while the disk was busy, the groups of other parts may have hashed
+        // the waiting bytes of this one.
         let md5 = self.md5.finish();
         let file = file.map(|file| file.link(core)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }
 }
 
-/// A data file being written. It has its number from the beginning, because its checksums cover
-/// that.
+/// A data file being written. It has its number from the beginning, because its checksums cover the
+/// number.
 #[derive(Debug)]
 struct NewFile {
     number: StagedNumber,
@@ -160,14 +160,14 @@ impl NewFile {
     }
 }
 
-/// A complete data file without a name.
+/// A complete data file that has no name yet.
 struct SyncedFile {
     number: StagedNumber,
     file: Box<dyn StagedFile>,
 }
 
 impl SyncedFile {
-    /// Gives the file its name. Its number stays staged until the commit is decided.
+    /// Gives the file its name. Its number stays staged until the outcome of the commit is known.
     fn link(self, core: &OpenStore) -> Result<FileId> {
         let id = self.number.id;
         core.disk
@@ -211,7 +211,7 @@ fn check_size(inner: &Inner, size_bytes: u64) -> Result<()> {
     }
 }
 
-/// Bytes that are on disk and not referenced yet. Dropping it removes them.
+/// Bytes that are on disk but not yet referenced. Dropping the value removes them.
 #[derive(Debug)]
 pub struct StagedPart {
     inner: Arc<Inner>,
@@ -250,7 +250,7 @@ impl StagedPart {
         self.checksums.iter().copied().find(|checksum| checksum.algorithm() == algorithm)
     }
 
-    /// Compares with the client's checksum.
+    /// Compares the bytes with the client's checksum.
     pub(crate) fn check(&self, given: Option<&Checksum>) -> Result<()> {
         let Some(given) = given else { return Ok(()) };
         let algorithm = given.algorithm();
@@ -261,7 +261,7 @@ impl StagedPart {
         }
     }
 
-    /// Returns the folder to sync before anything refers to the file.
+    /// Returns the folder to sync before any record refers to the file.
     pub(crate) fn folder(&self) -> Option<FolderId> {
         self.file.map(FileId::folder)
     }
@@ -272,8 +272,8 @@ impl StagedPart {
         self.file.map(extent).into_iter().collect()
     }
 
-    /// Takes the result of the commit. A published file stays; a refused one is removed. After a
-    /// failure that leaves the outcome unknown, the file stays too: opening again decides.
+    /// Handles the result of the commit. A published file is kept; a refused one is removed. After
+    /// a failure with an unknown outcome, the file is kept too, and the next opening decides.
     pub(crate) fn settle<T>(mut self, result: Result<T>) -> Result<T> {
         let Some(file) = self.file else { return result };
         match &result {

@@ -9,7 +9,7 @@ use haul_parts::{
 
 use super::{ObjectVersion, PartInfo, UploadInfo};
 
-/// A bucket as listings show it.
+/// A bucket in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketInfo {
     /// The name of the bucket.
@@ -21,13 +21,13 @@ pub struct BucketInfo {
 /// Selects the objects of a bucket to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListObjects {
-    /// Only keys that begin with this prefix.
+    /// Lists only keys that begin with this prefix.
     pub prefix: String,
-    /// Rolls up keys that contain this after the prefix into common prefixes. `None` and `Some("")`
-    /// are the same.
+    /// Groups keys that contain this text after the prefix into common prefixes. `None` and
+    /// `Some("")` are the same.
     pub delimiter: Option<String>,
-    /// Only keys after this one in UTF-8 byte order: StartAfter, Marker, or [`ObjectPage::next`] of
-    /// the previous page.
+    /// Lists only keys after this one in UTF-8 byte order: StartAfter, Marker, or
+    /// [`ObjectPage::next`] of the previous page.
     pub start_after: Option<String>,
     /// The maximum number of keys and common prefixes together; `None` and values above 1,000 mean
     /// 1,000.
@@ -39,7 +39,7 @@ pub struct ListObjects {
 pub struct ObjectSummary {
     /// The key of the object.
     pub key: Key,
-    /// The version that a write created.
+    /// The version that the last write created.
     pub version: ObjectVersion,
     /// The length in bytes.
     pub size_bytes: u64,
@@ -68,14 +68,14 @@ pub struct ObjectPage {
 /// Selects the open uploads of a bucket to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListUploads {
-    /// Only keys that begin with this prefix.
+    /// Lists only keys that begin with this prefix.
     pub prefix: String,
-    /// Rolls up keys that contain this after the prefix into common prefixes. `None` and `Some("")`
-    /// are the same.
+    /// Groups keys that contain this text after the prefix into common prefixes. `None` and
+    /// `Some("")` are the same.
     pub delimiter: Option<String>,
-    /// Only keys after this one.
+    /// Lists only keys after this one.
     pub key_marker: Option<String>,
-    /// With a key marker: also uploads of that key that were created after this one. Ignored
+    /// With a key marker: also lists uploads of that key that were created after this one. Ignored
     /// without a key marker.
     pub upload_id_marker: Option<UploadId>,
     /// The maximum number of uploads and common prefixes together; `None` and values above 1,000

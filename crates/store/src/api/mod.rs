@@ -1,4 +1,4 @@
-//! The values that go in and out of the store: plain data with accessors and no behaviour.
+//! The parameters and results of the store: plain data with accessors and no behaviour.
 
 mod listing;
 mod object;

@@ -1,4 +1,4 @@
-//! An object as the store describes it, and the options for writing, reading and copying one.
+//! The description of an object, and the options for writing, reading and copying one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,15 +9,14 @@ use haul_parts::{
     ObjectAttributes, PartNumber,
 };
 
-/// The version of a key: every write creates a new one, and no version is reused in the life of a
-/// store.
+/// The version of a key: every write creates a new one, and a store never reuses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectVersion(pub(crate) u64);
 
 /// The metadata of an object: everything but its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// The version that a write created.
+    /// The version that the last write created.
     pub version: ObjectVersion,
     /// The length in bytes.
     pub size_bytes: u64,
@@ -29,7 +28,7 @@ pub struct ObjectInfo {
     pub attributes: ObjectAttributes,
     /// The stored checksum; `None` only if the writer computed none.
     pub checksum: Option<ObjectChecksum>,
-    /// The number of uploaded parts; `None` for an object of one PutObject.
+    /// The number of uploaded parts; `None` for an object that was written by PutObject.
     pub part_count: Option<u16>,
 }
 
@@ -70,7 +69,7 @@ impl fmt::Display for ObjectChecksum {
     }
 }
 
-/// What to prepare before the bytes of a part or object arrive.
+/// Options to set before the bytes of a part or object arrive.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// The number of bytes to come, if known. A size that does not fit on the disk is refused
@@ -99,7 +98,7 @@ pub enum WriteCondition {
 pub struct PutOptions {
     /// The attributes to store with it.
     pub attributes: ObjectAttributes,
-    /// The checksum that the client sent: the store compares it again and keeps it. Without one,
+    /// The checksum that the client sent: the store compares it again and stores it. Without one,
     /// the store keeps a CRC64NVME that was computed while writing.
     pub checksum: Option<Checksum>,
     /// The condition of the write.
@@ -113,14 +112,14 @@ pub struct CopySource {
     pub bucket: Bucket,
     /// The key of the source.
     pub key: Key,
-    /// Only this version, on which the caller evaluated conditional headers; another version is
-    /// [`SourceChanged`].
+    /// The version on which the caller evaluated conditional headers; any other version is refused
+    /// with [`SourceChanged`].
     ///
     /// [`SourceChanged`]: crate::Error::SourceChanged
     pub version: Option<ObjectVersion>,
 }
 
-/// Where the attributes of a copy come from.
+/// The origin of a copy's attributes.
 #[derive(Clone, Debug, Default)]
 pub enum MetadataDirective {
     /// From the source.
@@ -133,25 +132,25 @@ pub enum MetadataDirective {
 /// Options for copying an object.
 #[derive(Clone, Debug, Default)]
 pub struct CopyOptions {
-    /// Where the attributes of the copy come from.
+    /// The origin of the copy's attributes.
     pub metadata: MetadataDirective,
     /// The condition of the write.
     pub condition: WriteCondition,
 }
 
-/// The bytes of an object to read.
+/// The range of an object to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ReadRange {
     /// The whole object.
     #[default]
     Whole,
-    /// From the first to the last byte, both included; a last byte beyond the end means the end.
+    /// From the first to the last byte, both included. A last byte beyond the end means the end.
     Bytes(RangeInclusive<u64>),
     /// From this offset to the end.
     From(u64),
-    /// The last bytes of the object; more than there are means all.
+    /// The last bytes of the object; the whole object if it has fewer.
     Suffix(u64),
-    /// The bytes of one part, counted from 1. An object of one PutObject is its own part 1.
+    /// The bytes of one part, counted from 1. An object that was written by PutObject has one part.
     Part(PartNumber),
 }
 
@@ -167,8 +166,8 @@ pub enum Deleted {
 /// One part in the layout of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectPart {
-    /// The position of the part in the object, counted from 1 without gaps. (The number it was
-    /// uploaded with may be higher.)
+    /// The position of the part in the object, counted from 1 without gaps. (The part number from
+    /// the upload may be higher.)
     pub part_number: PartNumber,
     /// The offset of the part in the object.
     pub offset_bytes: u64,
@@ -183,7 +182,7 @@ pub struct ObjectPart {
 pub struct ObjectPartPage {
     /// The object that the parts belong to.
     pub object: ObjectInfo,
-    /// Parts in order. Empty for an object of one PutObject.
+    /// Parts in order. Empty for an object that was written by PutObject.
     pub parts: Vec<ObjectPart>,
     /// The marker of the next page, if there is one.
     pub next: Option<PartNumber>,

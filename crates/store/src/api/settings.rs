@@ -1,6 +1,6 @@
 //! The settings of a bucket: when unfinished uploads are removed, CORS rules, ownership, tags.
 //!
-//! The store executes the lifecycle itself; it keeps everything else for the server.
+//! The store executes the lifecycle itself; it only stores the other settings for the server.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -64,8 +64,8 @@ pub struct CorsRule {
     pub max_age_seconds: Option<u32>,
 }
 
-/// The owner of objects that other accounts write into a bucket. Everything in this store has one
-/// owner, so the setting is only kept and returned.
+/// The owner of objects that other accounts write into a bucket. This store has only one owner, so
+/// the setting is only stored and returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObjectOwnership {
     /// The bucket's owner; access control lists are off. The default of new buckets.
@@ -77,7 +77,7 @@ pub enum ObjectOwnership {
     ObjectWriter,
 }
 
-/// The public access that a bucket blocks. Only kept and returned; objects are public only in
+/// The public access that a bucket blocks. Only stored and returned; objects are public only in
 /// buckets that the operator of the server names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -114,8 +114,9 @@ pub struct BucketOptions {
 }
 
 impl LifecycleConfiguration {
-    /// Returns when an upload of this key is aborted and by which rule: the earliest of those that
-    /// apply. As on AWS, days count from Create and are rounded up to the next midnight UTC.
+    /// Returns when an upload of this key is aborted and by which rule: of the rules that apply,
+    /// the one with the earliest time. As on AWS, days count from Create and are rounded up to the
+    /// next midnight UTC.
     pub fn abort_due(
         &self,
         key: &str,
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(due("x"), Some((midnight(18), "all")));
     }
 
-    /// Far beyond any calendar, and still no overflow.
+    /// Tests a time far beyond any calendar, which must not overflow.
     #[test]
     fn so_many_days_overflow_nothing() {
         for days in [i32::MAX as u32, u32::MAX] {

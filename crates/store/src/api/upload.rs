@@ -1,4 +1,4 @@
-//! Multipart uploads as the store describes them, and the options of Create and Complete.
+//! The description of multipart uploads, and the options of Create and Complete.
 
 use std::time::SystemTime;
 
@@ -23,9 +23,9 @@ pub struct UploadOptions {
 /// Whether Create requested the checksum of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChecksumOrigin {
-    /// The client requested it: parts must carry it as AWS documents.
+    /// The client requested the checksum: parts must carry it as AWS documents.
     Requested,
-    /// The default: computed for every part, required from none.
+    /// The default checksum: computed for every part, not required from the client.
     Default,
 }
 
@@ -54,9 +54,9 @@ pub struct UploadInfo {
 }
 
 impl UploadInfo {
-    /// Returns the checksums to compute for a part that comes with a checksum of `given` (`None`:
-    /// without), for [`WriteOptions::checksums`](crate::WriteOptions::checksums). Call it before
-    /// the first byte: it refuses a part with the wrong algorithm.
+    /// Returns the checksums to compute for a part that comes with a checksum of algorithm `given`
+    /// (`None`: without one), for [`WriteOptions::checksums`](crate::WriteOptions::checksums). Call
+    /// it before the first byte, because it refuses a part with the wrong algorithm.
     ///
     /// # Errors
     /// [`Error::ChecksumAlgorithmMismatch`] if the upload was created with another algorithm, or is
@@ -94,14 +94,14 @@ pub struct PartInfo {
     pub last_modified: SystemTime,
     /// The part's checksum, by the upload's algorithm.
     pub checksum: Checksum,
-    /// The checksum that the client sent in another algorithm, if the upload requested none.
+    /// The checksum that the client sent in another algorithm, if Create did not request one.
     pub other_checksum: Option<Checksum>,
 }
 
 /// Options for completing an upload.
 #[derive(Clone, Debug, Default)]
 pub struct CompleteOptions {
-    /// `x-amz-mp-object-size`: refuse unless the object has this size.
+    /// `x-amz-mp-object-size`: Complete is refused unless the object has this size.
     pub mpu_object_size_bytes: Option<u64>,
     /// The condition of publishing.
     pub condition: WriteCondition,

@@ -1,8 +1,9 @@
-//! `check`: reads everything and trusts nothing.
+//! Implements `check`: reads all data and verifies every checksum and reference.
 //!
-//! Reads and hashes every part of every object and upload again, recomputes ETags and checksums of
-//! objects from those of their parts, and counts and compares every reference to a data file. It
-//! works on one snapshot, so it may run while the store is in use; it ignores later writes.
+//! Every part of every object and upload is read and hashed again, ETags and checksums of objects
+//! are recomputed from those of their parts, and every reference to a data file is counted and
+//! compared. The check works on one snapshot, so it may run while the store is in use; it ignores
+//! later writes.
 
 mod hashes;
 mod progress;
@@ -23,8 +24,8 @@ use crate::{Error, Result, Store, StoreOptions};
 ///
 /// # Errors
 /// [`Error::NotAStore`], [`Error::Locked`], [`Error::MetadataLost`] and the others of
-/// [`Store::open`], or the metadata cannot be read at all. Damage is not an error; the report has
-/// it.
+/// [`Store::open`], or the metadata cannot be read at all. Damage is not an error but part of the
+/// report.
 pub fn check(
     dir: impl AsRef<Path>,
     options: StoreOptions,
@@ -42,7 +43,7 @@ pub fn check(
         store.finish_removals()?;
         store.sweep()?;
         store.settle();
-        // Files that the disk refused to remove are still there: count only those that are gone.
+        // The disk may have refused to remove some files: count only those that are gone.
         report.removed_orphans =
             report.orphan_count.saturating_sub(walk::count_orphans(&store.inner)?);
     }
@@ -67,11 +68,11 @@ pub fn data_files(dir: impl AsRef<Path>, named_max: usize) -> Result<(Vec<PathBu
 }
 
 impl Store {
-    /// Reads everything and verifies every checksum. Takes as long as reading the disk; blocks no
+    /// Reads all data and verifies every checksum. Takes as long as reading the disk; blocks no
     /// other operation.
     ///
     /// # Errors
-    /// The metadata cannot be read at all. Damage is not an error; the report has it.
+    /// Fails if the metadata cannot be read at all. Damage is not an error but part of the report.
     pub fn check(&self) -> Result<CheckReport> {
         walk::Walk::new(&self.inner, &CheckProgress::default())?.run()
     }

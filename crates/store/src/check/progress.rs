@@ -16,8 +16,8 @@ struct Counts {
 }
 
 impl CheckProgress {
-    /// Returns the number of bytes read. It may exceed the total if objects share bytes: each is
-    /// verified on its own.
+    /// Returns the number of bytes read. It may exceed the total if objects share bytes, because
+    /// each object is verified separately.
     pub fn read_bytes(&self) -> u64 {
         self.counts.read_bytes.load(Ordering::Relaxed)
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::disk::FileId;
 
-/// The maximum number of problems and orphans to name; the others are only counted.
+/// The maximum number of problems and orphans listed by name; further ones are only counted.
 pub(super) const NAMED_MAX: usize = 1000;
 
 /// Whether a check may change the store.
@@ -14,7 +14,7 @@ pub enum Repair {
     /// Reports and changes nothing.
     #[default]
     ReportOnly,
-    /// Removes files that nothing refers to. Damaged data stays as it is: discarding it is the
+    /// Removes files that nothing refers to. Damaged data is kept, because discarding it is the
     /// operator's decision.
     RemoveOrphans,
 }
@@ -28,7 +28,7 @@ pub struct CheckReport {
     pub uploads: u64,
     /// The number of parts of open uploads read.
     pub parts: u64,
-    /// The number of data files that the metadata knows.
+    /// The number of data files that the metadata lists.
     pub files: u64,
     /// The number of bytes read.
     pub read_bytes: u64,
@@ -42,9 +42,9 @@ pub struct CheckReport {
     pub orphans: Vec<PathBuf>,
     /// The total number of orphans.
     pub orphan_count: u64,
-    /// Files among the data files that are none by name and place, with their paths below the
-    /// folder of the store. The store did not create them, so it does not remove them. At most
-    /// 1,000.
+    /// Entries among the data files whose name or place is not that of a data file, with their
+    /// paths below the folder of the store. The store did not create them, so it does not remove
+    /// them. At most 1,000.
     pub strangers: Vec<PathBuf>,
     /// The total number of strangers.
     pub stranger_count: u64,
@@ -52,7 +52,7 @@ pub struct CheckReport {
     pub removed_orphans: u64,
 }
 
-/// The object or open upload that something belongs to.
+/// The object or open upload that a part belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The name of the bucket.
@@ -100,7 +100,7 @@ pub enum Problem {
 }
 
 impl CheckReport {
-    /// Returns whether everything is as it was written. Orphans are no damage and do not count.
+    /// Returns whether all data is as it was written. Orphans are not damage and do not count.
     pub fn is_sound(&self) -> bool {
         self.problem_count == 0
     }

@@ -1,4 +1,4 @@
-//! Walks over all records and checks the invariants of each.
+//! Walks over all records and checks their invariants.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,9 +23,9 @@ pub(super) struct Walk<'s> {
     snapshot: Snapshot,
     report: CheckReport,
     progress: &'s CheckProgress,
-    /// The files of the metadata, with the findings so far.
+    /// The files that the metadata lists, with the findings so far.
     files: HashMap<FileId, Found>,
-    /// Prevents that files of the snapshot are removed before the end.
+    /// Keeps the files of the snapshot from being removed before the end of the check.
     _hold: Hold,
 }
 
@@ -91,7 +91,7 @@ impl<'s> Walk<'s> {
         Ok(buckets)
     }
 
-    /// Checks every object; returns the versions whose layout is in a table of its own.
+    /// Checks every object; returns the versions whose layout is in a separate table.
     fn objects(&mut self, buckets: &HashSet<String>) -> Result<HashSet<u64>> {
         let mut versions = HashSet::new();
         for row in self.snapshot.objects()?.iter()? {
@@ -223,7 +223,7 @@ impl<'s> Walk<'s> {
     fn part(&mut self, owner: &Owner, part: &LayoutPart) {
         let mut inside = 0;
         for extent in &part.extents {
-            // Saturating here and below: the records of a damaged store may contain any number.
+            // Use saturating arithmetic: the records of a damaged store may contain any number.
             inside = u64::saturating_add(inside, extent.size_bytes);
             match self.files.get_mut(&extent.file) {
                 Some(found) => {
@@ -264,8 +264,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Marks the file of a part as sound. A part that is a whole file proves the file too, so that
-    /// it need not be read again.
+    /// Marks the file of a part as sound. If a part is a whole file, its hash also proves the file,
+    /// which then need not be read again.
     fn whole_file_is_sound(&mut self, part: &LayoutPart) {
         let [Extent { file, offset: 0, size_bytes }] = part.extents[..] else { return };
         if let Some(found) = self.files.get_mut(&file)
@@ -328,7 +328,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// Counts the data files that nothing refers to now.
+/// Counts the data files that nothing refers to at present.
 pub(super) fn count_orphans(inner: &Inner) -> Result<u64> {
     let mut count = 0;
     for folder in inner.core.disk.folders().map_err(Error::io("listing data folders"))? {
@@ -366,7 +366,8 @@ fn checksum_fits(checksum: &ObjectChecksum, layout: &Layout) -> bool {
         return false;
     };
     match (checksum, &parts[..]) {
-        // The checksum of a single piece is its own, also for algorithms that do not combine.
+        // The checksum of a single part is that of the object, even for algorithms that cannot be
+        // combined.
         (ObjectChecksum::FullObject(checksum), [(only, _)]) => only == checksum,
         (ObjectChecksum::FullObject(checksum), _) => {
             combine_full_object(parts.iter().copied()).is_ok_and(|whole| whole == *checksum)

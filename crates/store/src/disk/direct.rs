@@ -1,9 +1,9 @@
-//! Writes past the page cache, which only Linux supports (`O_DIRECT`).
+//! Writes to files past the page cache, which only Linux supports (`O_DIRECT`).
 //!
-//! Uploads are synced at once, so the page cache has nothing to save up; copying into it, and
-//! writing back from it, takes longer than everything else done to the bytes but hashing. Only
+//! Uploads are synced at once, so caching their writes has no benefit; copying the bytes into the
+//! page cache and writing them back costs more than all other work on them except hashing. Only
 //! whole pages of memory can be written directly, so the last few bytes of a file are written
-//! normally. Where a file system does not support direct writes, all bytes are.
+//! normally. Where a file system does not support direct writes, all bytes are written normally.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,7 +12,8 @@ use rustix::fs::OFlags;
 
 use crate::block::BLOCK_ALIGNMENT;
 
-/// Smaller files are likely to be read again soon, and cost little.
+/// The minimum size for direct writes. Smaller files are likely to be read again soon, and cost
+/// little.
 const DIRECT_LEAST_BYTES: u64 = 1 << 20;
 
 /// The state of appending to a file.
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
     use crate::block::{BLOCK_BYTES, BlockPool};
 
-    /// Copies bytes into blocks of the pool, as they come from a socket.
+    /// Copies bytes into blocks of the pool, as if they came from a socket.
     fn blocks(length: usize) -> Vec<Bytes> {
         let mut bytes = Bytes::from_iter((0..length).map(|at| (at % 251).to_le_bytes()[0]));
         let pool = BlockPool::default();
@@ -129,7 +130,7 @@ mod tests {
         assert!(found == odd.concat());
     }
 
-    /// Holds on the file systems that hold people's data; not in every container.
+    /// Direct writes work on common file systems, but not in every container.
     #[test]
     fn large_files_go_directly_where_the_file_system_can() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,12 +1,11 @@
-//! The disk as the store needs it: the only code that touches one.
+//! The disk interface of the store: all disk access goes through it.
 //!
-//! The seam exists for the power-cut tests: a simulated disk holds data files, directory entries
-//! and the database file, and loses what was not synced. [`FileId`]s that the store numbers itself
-//! name the files; no name ever comes from a client, so no key can be a path.
+//! The trait exists for the power-cut tests: a simulated disk holds data files, directory entries
+//! and the database file, and loses everything that was not synced. Files are named by [`FileId`]s
+//! that the store numbers itself; no name ever comes from a client, so no key can be a path.
 //!
-//! Promises of a disk: bytes are durable after `sync`; a name is durable after
-//! [`Disk::sync_folder`] of its folder; before that, either may be present or absent, and bytes may
-//! be present in part.
+//! A disk promises: bytes are durable after `sync`; a name is durable after [`Disk::sync_folder`]
+//! of its folder. Before that, a name may be present or absent, and bytes may be present in part.
 mod direct;
 mod os;
 pub(crate) mod plain;
@@ -24,10 +23,10 @@ pub(crate) use plain::NotPlain;
 
 /// The folder of all data files.
 const DATA: &str = "data";
-/// The file beside the data files whose line names their store.
+/// The file beside the data files that names their store.
 const STORE_ID: &str = "store-id";
 
-/// The number of a data file; never reused in the life of a store.
+/// The number of a data file, never reused by a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u64);
 
@@ -38,13 +37,13 @@ impl fmt::Display for FileId {
     }
 }
 
-/// A folder of 1,024 consecutive data files. Files written together lie together, so that syncing
-/// one folder makes many names durable.
+/// A folder of 1,024 consecutive data files. Files that are written together are in the same
+/// folder, so that one sync makes many names durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId(pub u64);
 
 impl FileId {
-    /// Returns the path in the folder of a store: `data/000/004/0000000000001000`.
+    /// Returns the path relative to the folder of a store: `data/000/004/0000000000001000`.
     pub fn path(self) -> PathBuf {
         self.folder().path().join(self.to_string())
     }
@@ -56,7 +55,7 @@ impl FileId {
 }
 
 impl FolderId {
-    /// Returns the path in the folder of a store: `data/000/004`.
+    /// Returns the path relative to the folder of a store: `data/000/004`.
     pub fn path(self) -> PathBuf {
         self.group_path().join(format!("{:03x}", self.0 & 0x3ff))
     }
@@ -73,7 +72,7 @@ pub type DiskLock = Box<dyn Any + Send + Sync>;
 /// The reason why the lock was not granted.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another process holds it; with the process id from the lock file.
+    /// Another process holds the lock; contains its process id from the lock file.
     Held(Option<u32>),
     /// The lock file could not be opened.
     Io(io::Error),
@@ -90,10 +89,10 @@ pub struct Space {
 
 /// The disk of one store.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Returns its location, for messages.
+    /// Returns the location of the disk, for messages.
     fn location(&self) -> PathBuf;
 
-    /// Creates what is missing and takes the exclusive lock. Call it before anything else.
+    /// Creates missing folders and takes the exclusive lock. Call it before all other methods.
     ///
     /// # Errors
     /// [`LockError::Held`], or the disk's error.
@@ -105,15 +104,15 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>>;
 
-    /// Creates an empty database file under a provisional name; replaces one left from before. A
-    /// database whose creation is interrupted cannot be opened, so it gets its name only when it is
-    /// whole.
+    /// Creates an empty database file under a provisional name, replacing an earlier one. A
+    /// database whose creation is interrupted cannot be opened, so it gets its final name only when
+    /// it is complete.
     ///
     /// # Errors
     /// The disk's error.
     fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>>;
 
-    /// Gives the provisional database file its name. Bytes and name are durable on return.
+    /// Gives the provisional database file its final name. Bytes and name are durable on return.
     ///
     /// # Errors
     /// The disk's error.
@@ -125,7 +124,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn read_store_id(&self) -> io::Result<Option<Vec<u8>>>;
 
-    /// Writes that line. It is present whole or not at all, and durable on return.
+    /// Writes the line that names the store. The line is present as a whole or not at all, and
+    /// durable on return.
     ///
     /// # Errors
     /// The disk's error.
@@ -163,8 +163,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn sync_folder(&self, folder: FolderId) -> io::Result<()>;
 
-    /// Removes a folder if it is empty, and returns whether it was. Only safe while no file is
-    /// linked into it.
+    /// Removes a folder if it is empty, and returns whether it was. Safe only while no file is
+    /// linked into the folder.
     ///
     /// # Errors
     /// The disk's error.
@@ -182,8 +182,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>>;
 
-    /// Lists what lies among the data files and is none by name and place: at most `named_max`, in
-    /// order, and the total.
+    /// Lists entries among the data files whose name or place is not that of a data file: at most
+    /// `named_max`, in order, and the total.
     ///
     /// # Errors
     /// The disk's error.
@@ -196,7 +196,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn leftovers(&self) -> io::Result<Vec<PathBuf>>;
 
-    /// Removes one of these leftovers.
+    /// Removes one of the files that [`Disk::leftovers`] lists.
     ///
     /// # Errors
     /// The disk's error.
@@ -223,15 +223,15 @@ pub trait StagedFile: fmt::Debug + Send {
     /// The disk's error.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Gives the file its name, in an existing folder. The name is durable only after a sync of the
-    /// folder.
+    /// Links the file under its name in an existing folder. The name is durable only after a sync
+    /// of the folder.
     ///
     /// # Errors
-    /// The disk's error; the file is gone then.
+    /// The disk's error; the file is then gone.
     fn link(self: Box<Self>, file: FileId) -> io::Result<()>;
 }
 
-/// A data file being read. It can be read to its end even if it is removed meanwhile.
+/// A data file being read. It can be read to its end even if it is removed in between.
 pub trait DataFile: fmt::Debug + Send + Sync {
     /// Reads at an offset; returns fewer bytes than requested only at the end.
     ///

@@ -1,5 +1,5 @@
-//! The disk of the operating system: one folder with the lock, the database, the data files and a
-//! staging folder.
+//! The disk interface on the operating system: one folder with the lock, the database, the data
+//! files and a staging folder.
 //!
 //! ```text
 //! DIR/lock            held by a file lock; contains the process id of the holder
@@ -9,7 +9,7 @@
 //! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
 //! ```
 //!
-//! DIR may be a symbolic link. No path below it may: see [`plain`].
+//! DIR may be a symbolic link, but no path below it may: see [`plain`].
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileType, TryLockError};
@@ -41,12 +41,12 @@ pub struct OsDisk {
 }
 
 impl OsDisk {
-    /// Creates the disk for this folder; touches nothing yet.
+    /// Creates the disk for this folder, without accessing the folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), made: Mutex::default(), real: Mutex::default() }
     }
 
-    /// Returns whether the folder has metadata of a store, even if that is a dangling link; touches
+    /// Returns whether the folder has metadata of a store, even as a dangling link. Changes
     /// nothing.
     pub(crate) fn has_store(&self) -> io::Result<bool> {
         match fs::symlink_metadata(self.root.join(DATABASE)) {
@@ -91,7 +91,7 @@ impl OsDisk {
     }
 
     fn make_root(&self) -> io::Result<()> {
-        // The path to the folder has to be durable too: sync every new level in its parent. Always
+        // The path to the folder must be durable too: sync every new level in its parent. Always
         // sync the folder itself, because the process that created it may have been killed before
         // the sync.
         let new: Vec<&Path> = self.root.ancestors().take_while(|dir| !dir.exists()).collect();
@@ -100,7 +100,7 @@ impl OsDisk {
             sync_parent(dir)?;
         }
         match sync_parent(&self.root) {
-            // The folder exists but cannot be opened, only traversed: then it is old enough to be
+            // The folder exists and can be traversed but not opened, so it is old enough to be
             // durable.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result,
@@ -189,7 +189,8 @@ impl Disk for OsDisk {
 
     fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
         let staging = self.staging();
-        // A random name instead of a counter: a file that a crash left must not collide.
+        // Use a random name instead of a counter, which could collide with a file that a crash
+        // left.
         let fallback = || staging.join(format!("{:016x}", rand::random::<u64>()));
         let file = Unnamed::create(&staging, fallback)?;
         let appender = Appender::new(&file.file, expected_bytes);
@@ -205,7 +206,7 @@ impl Disk for OsDisk {
     }
 
     fn make_folder(&self, folder: FolderId) -> io::Result<()> {
-        // Hold the lock while creating: a second caller must not link before the folder is durable.
+        // Hold the lock while creating: another caller must not link before the folder is durable.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.contains(&folder) {
             return Ok(());
@@ -244,7 +245,7 @@ impl Disk for OsDisk {
         }
         for group in numbered(&self.data(), 3, FileType::is_dir)? {
             let dir = self.data().join(format!("{group:03x}"));
-            // Only in its expected place: a folder in the wrong place is a stranger.
+            // Accept the folder only in its expected place; elsewhere it is a stranger.
             let here =
                 numbered(&dir, 3, FileType::is_dir)?.into_iter().filter(|number| *number < 1024);
             folders.extend(here.map(|number| FolderId((group << 10) | number)));
@@ -396,8 +397,8 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Lists the entries of a folder that are of a kind (never links) and whose names are hex numbers
-/// in our spelling, of at least `digits` digits. Not a folder: no entries.
+/// Lists the entries of a folder that have this type (never links) and whose names are hex numbers
+/// in our spelling, with at least `digits` digits. Returns no entries if `dir` is not a folder.
 fn numbered(dir: &Path, digits: usize, is: impl Fn(&FileType) -> bool) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

@@ -1,5 +1,5 @@
-//! Opens regular files and real folders only: symbolic links in the folder of a store are never
-//! followed, special files never opened.
+//! Opens only regular files and real folders: symbolic links in the folder of a store are never
+//! followed, and special files never opened.
 //!
 //! The target of a link does not belong to the store: emptying, truncating or deleting it would
 //! destroy other data. A FIFO would block the process that opens it.
@@ -8,7 +8,8 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An entry in the folder of a store is not of the kind that its place requires.
+/// The error for an entry in the folder of a store whose kind is not the one that its place
+/// requires.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is a {found} where a {expected} is expected", path.display())]
 pub(crate) struct NotPlain {
@@ -20,19 +21,19 @@ pub(crate) struct NotPlain {
 /// Opens a regular file.
 ///
 /// # Errors
-/// [`NotPlain`] inside for anything else, or the disk's error.
+/// An error that contains [`NotPlain`] for any other kind of entry, or the disk's error.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     {
         use rustix::fs::OFlags;
-        // Opening a FIFO without its other end would block; a regular file behaves the same with
-        // NONBLOCK.
+        // Opening a FIFO without its other end would block; for a regular file, NONBLOCK has no
+        // effect.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
     match options.open(path) {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         Ok(_) => Err(not_plain(path, "regular file")),
-        // A link, or a FIFO without a reader: their own errors are less clear.
+        // For a link, or a FIFO without a reader, the system's own error is less clear.
         Err(error) => match expect(path, FileType::is_file, "regular file") {
             Err(other) if other.kind() != io::ErrorKind::NotFound => Err(other),
             _ => Err(error),
@@ -51,7 +52,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 /// Checks that a path is a folder and not a link to one.
 ///
 /// # Errors
-/// `NotFound`, [`NotPlain`] inside, or the disk's error.
+/// `NotFound`, an error that contains [`NotPlain`], or the disk's error.
 pub(crate) fn expect_folder(path: &Path) -> io::Result<()> {
     expect(path, FileType::is_dir, "folder")
 }
@@ -83,7 +84,7 @@ mod tests {
         error.get_ref().expect("an error of ours").to_string()
     }
 
-    /// A FIFO in the place of a data file blocked `store check` for ever.
+    /// Regression: a FIFO in the place of a data file blocked `store check` forever.
     #[test]
     fn links_folders_and_special_files_are_not_opened() {
         let dir = tempfile::tempdir().unwrap();

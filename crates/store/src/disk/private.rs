@@ -1,5 +1,5 @@
-//! Creates new files and folders of a store, private to its owner whatever the umask and the parent
-//! folder allow.
+//! Creates new files and folders of a store that are private to its owner, whatever the umask and
+//! the parent folder allow.
 
 use std::fs::{self, OpenOptions};
 use std::io;

@@ -1,6 +1,6 @@
-//! Finds entries under `data/` that are no data files: a person or program put them there or moved
-//! them. A link or a special file is one too, whatever its name. Each is reported by its path and
-//! never touched or followed.
+//! Finds strangers: entries under `data/` that are not data files, because a person or program put
+//! them there or moved them. A link or a special file is a stranger whatever its name. Strangers
+//! are reported by their path and never changed or followed.
 
 use std::fs;
 use std::io;

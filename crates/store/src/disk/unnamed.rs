@@ -1,7 +1,7 @@
-//! Files without a name until they are linked, which only Linux supports (`O_TMPFILE`, `linkat`). A
-//! crash leaves nothing of them behind. File systems without `O_TMPFILE` (some overlays and network
-//! file systems) get a named file instead, which is removed on drop; `haul store check` lists the
-//! ones that a crash left, and its repair removes them.
+//! Creates files that have no name until they are linked, which only Linux supports (`O_TMPFILE`,
+//! `linkat`). A crash leaves no trace of them. File systems without `O_TMPFILE` (some overlays and
+//! network file systems) get a named file instead, which is removed on drop; `haul store check`
+//! lists those that a crash left, and its repair removes them.
 
 use std::fs::File;
 use std::io;
@@ -16,12 +16,13 @@ use super::Space;
 #[derive(Debug)]
 pub(super) struct Unnamed {
     pub(super) file: File,
-    /// The temporary name, if the file needs one; taken when the file moved to its final name.
+    /// The temporary name, if the file needs one; `None` once the file has its final name.
     fallback: Option<PathBuf>,
 }
 
 impl Unnamed {
-    /// Creates a file on the disk of `staging`. `fallback` returns its name there if it needs one.
+    /// Creates a file on the disk of `staging`. `fallback` returns the name for a file that needs
+    /// one.
     pub(super) fn create(staging: &Path, fallback: impl FnOnce() -> PathBuf) -> io::Result<Self> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(staging, flags, Mode::RUSR | Mode::WUSR) {
@@ -42,7 +43,7 @@ impl Unnamed {
     /// Gives the file its name. Fails if a file of that name exists.
     pub(super) fn link(mut self, to: &Path) -> io::Result<()> {
         match self.fallback.as_deref() {
-            // The open file by its number is a symbolic link of /proc: the only way without
+            // Link through the symbolic link in /proc for the open file, the only way without
             // CAP_DAC_READ_SEARCH.
             None => {
                 let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
@@ -60,7 +61,7 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(path) = &self.fallback {
-            // `check` finds it if it stays.
+            // If the removal fails, `check` finds the file.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -1,4 +1,4 @@
-//! Measures once per process, in about a millisecond, which way of computing MD5 is faster on this
+//! Measures once per process, in about a millisecond, which MD5 implementation is faster on this
 //! machine.
 
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use haul_parts::lanes::{Choice, Md5Lanes};
 
-/// The lanes with the faster code path of this machine.
+/// The lanes with the faster implementation on this machine.
 pub(super) static LANES: LazyLock<Md5Lanes> = LazyLock::new(|| {
     let choice = measure();
     tracing::debug!(?choice, "measured how to compute the MD5 of several parts");
@@ -32,8 +32,8 @@ mod tests {
         begin.elapsed()
     }
 
-    /// A measurement that always chose one path would pass every test of the choice. This test
-    /// measures both, and the chosen one must not lose by a wide margin.
+    /// A measurement that always chose one path would pass every other test. This test measures
+    /// both, and the chosen one must not lose by a wide margin.
     #[test]
     fn the_chosen_way_does_not_lose_on_this_machine() {
         let choice = measure();

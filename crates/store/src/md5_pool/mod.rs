@@ -1,15 +1,16 @@
 //! Computes the MD5s of parts that arrive at the same time side by side.
 //!
-//! MD5 is the most expensive work per byte here, and one stream cannot be made parallel; eight
-//! streams side by side cost little more than one. So blocks are not hashed as they come but
-//! *wait*, up to a limit per part and one for all, and threads of low priority advance the waiting
-//! parts together. While the processors are busy with other work, these threads hardly run, more
-//! parts arrive meanwhile, and the groups grow; when all other work waits for them, they get the
-//! processors. On a machine with idle processors they run at once. Where side by side gains nothing
-//! (see `measured`), the same threads advance one part after the other.
+//! MD5 is the most expensive work per byte in the store, and one stream cannot be made parallel,
+//! but eight streams side by side cost little more than one. So blocks are not hashed when they
+//! arrive but *wait*, up to a limit per part and one for all, and low-priority threads advance the
+//! waiting parts together. While the processors are busy with other work, these threads hardly run,
+//! more parts arrive, and the groups grow; when all other work waits for them, they get the
+//! processors. On a machine with idle processors they run at once. Where hashing side by side is
+//! not faster (see `measured`), the same threads advance one part after the other.
 //!
 //! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or
-//! three in flight at a time: if each part were hashed when it ends, most would be hashed alone.
+//! three in flight at a time: if each part were hashed when it ends, most parts would be hashed
+//! alone.
 
 mod measured;
 mod parts;
@@ -25,22 +26,22 @@ use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
-/// The most bytes that the caller waiting for the end of a part hashes itself: cheaper than waking
+/// The maximum bytes that a caller hashes itself at the end of a part, which is cheaper than waking
 /// a thread.
 const LITTLE_BYTES: usize = 256 << 10;
-/// A part with this much waiting is hashed even alone, until little is left.
+/// A part with this many waiting bytes is hashed even alone, until few are left.
 const PART_WAITING_ENOUGH_BYTES: usize = 12 << 20;
-/// The same limit for the only part: no other will join it.
+/// The same limit if there is only one part, because no other will join it.
 const ONLY_PART_WAITING_ENOUGH_BYTES: usize = 1 << 20;
-/// The most that waits of one part, plus one block while it is being added.
+/// The maximum bytes that wait in one part, not counting a block that is being added.
 const PART_WAITING_MAX_BYTES: usize = 16 << 20;
 
-/// A caller that waits longer hashes itself: threads of low priority get next to nothing on a busy
-/// machine.
+/// The time after which a waiting caller hashes itself: on a busy machine, low-priority threads get
+/// hardly any processor time.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The parts that are being hashed, and the threads that do it. The threads start with the first
-/// part that needs them, and end with the pool.
+/// The parts being hashed, and the threads that hash them. The threads start with the first part
+/// that needs them, and end with the pool.
 #[derive(Debug, Default)]
 pub(crate) struct Md5Pool {
     shared: Arc<Shared>,
@@ -55,7 +56,7 @@ struct Shared {
     hashed: Condvar,
 }
 
-/// The MD5 of one part of the pool. Dropping it discards the part.
+/// The MD5 of one part in the pool. Dropping it discards the part.
 #[derive(Debug)]
 pub(crate) struct PartMd5 {
     shared: Arc<Shared>,
@@ -94,8 +95,8 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Waits until some bytes were hashed. If the threads do not get to it, or there are none, the
-    /// caller hashes.
+    /// Waits until some bytes are hashed. If there are no threads or they are too slow, the caller
+    /// hashes.
     fn wait<'p>(
         &'p self,
         mut parts: MutexGuard<'p, Parts>,
@@ -113,7 +114,7 @@ impl Shared {
         }
     }
 
-    /// Advances a group side by side, until one member has no whole block left.
+    /// Advances a group side by side, until one member has no complete MD5 block left.
     fn advance<'p>(
         &'p self,
         parts: MutexGuard<'p, Parts>,
@@ -140,7 +141,7 @@ impl Shared {
 
 impl PartMd5 {
     /// Takes the next bytes and holds them until they are hashed, now or later. Blocks while too
-    /// much is held.
+    /// many bytes are held.
     pub(crate) fn take(&mut self, block: Bytes) {
         let mut parts = self.shared.parts();
         parts.waiting_bytes += block.len();
@@ -151,8 +152,8 @@ impl PartMd5 {
         };
         let Some(part) = parts.by_number.get_mut(&self.number) else { return };
         part.waiting.push(block);
-        // Bytes being hashed are not counted here; what is left of them returns, and then there is
-        // more.
+        // Bytes that are being hashed are not counted here; those left over return and are counted
+        // then.
         if part.waiting.size_bytes > enough && part.urgency == Urgency::None {
             part.urgency = Urgency::Full;
         }
@@ -168,13 +169,14 @@ impl PartMd5 {
         {
             parts = self.shared.wait(parts, since);
             if since.elapsed() >= PATIENCE {
-                // After one wait, wait until much less is held: the next block would wait as long.
+                // After one wait, wait until far fewer bytes are held: otherwise the next block
+                // would wait too.
                 limit_bytes = COMPANY_WAITING_BYTES;
             }
         }
     }
 
-    /// Hashes the next bytes now: for bytes that cannot be held.
+    /// Hashes the next bytes now, for bytes that cannot be held.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         let Some(mut md5) = self.catch_up() else { return };
         md5.update(bytes);
@@ -254,8 +256,8 @@ mod tests {
         ]
     }
 
-    /// Waits until no part is being hashed, not even a dropped one, and returns the parts: waiting
-    /// bytes equal counted bytes then.
+    /// Waits until no part is being hashed, including dropped ones, and returns the parts. The
+    /// number of waiting bytes then equals the counted one.
     fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
             let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
@@ -315,7 +317,7 @@ mod tests {
                         for _ in 0..20 + thread {
                             part.take(block.clone());
                         }
-                        // Give up some parts.
+                        // Drop some parts without finishing them.
                         if round % 3 < 2 {
                             assert_eq!(part.finish(), md5(&whole));
                         }

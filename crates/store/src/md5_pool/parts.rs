@@ -1,5 +1,5 @@
-//! The parts of the pool: the waiting bytes of each, and the choice of those to advance together
-//! now.
+//! The parts of the pool: the waiting bytes of each, and the choice of the parts to advance
+//! together.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,9 +8,9 @@ use haul_parts::lanes::Md5Stream;
 
 use super::threads::Threads;
 
-/// A part with this much waiting is worth joining a group.
+/// A part with this many waiting bytes may join a group.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
-/// The most bytes that wait in all parts together.
+/// The maximum bytes that wait in all parts together.
 pub(super) const POOL_WAITING_MAX_BYTES: usize = 24 << 20;
 
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Parts {
 
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// `None` while a thread advances it.
+    /// The hash state; `None` while a thread advances it.
     pub(super) md5: Option<Md5Stream>,
     pub(super) waiting: Waiting,
     pub(super) urgency: Urgency,
@@ -34,9 +34,9 @@ pub(super) struct Part {
 pub(super) enum Urgency {
     #[default]
     None,
-    /// Too much of it is waiting.
+    /// Too many bytes of the part are waiting.
     Full,
-    /// A caller waits for its end.
+    /// A caller waits for the end of the part.
     Ending,
 }
 
@@ -78,8 +78,8 @@ impl Waiting {
 }
 
 impl Parts {
-    /// Takes the parts to advance now, if that is worth it: urgent ones first, then those with the
-    /// most waiting.
+    /// Takes the parts to advance now, if that is worthwhile: urgent ones first, then those with
+    /// the most waiting bytes.
     pub(super) fn take_group(&mut self, lanes: usize) -> Option<Vec<Member>> {
         let full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
         let mut ready: Vec<(Urgency, usize, u64)> = self
@@ -115,7 +115,7 @@ impl Parts {
         for mut member in group {
             match self.by_number.get_mut(&member.number) {
                 Some(part) => {
-                    // Bytes that arrived meanwhile follow the rest.
+                    // Append the bytes that arrived in between after the rest.
                     let came = std::mem::take(&mut part.waiting);
                     came.blocks.into_iter().for_each(|block| member.waiting.push(block));
                     if part.urgency == Urgency::Full
@@ -126,7 +126,7 @@ impl Parts {
                     part.md5 = Some(member.md5);
                     part.waiting = member.waiting;
                 }
-                // The part was dropped meanwhile; its remaining bytes were counted until now.
+                // The part was dropped in between; its remaining bytes were counted until now.
                 None => self.waiting_bytes -= member.waiting.size_bytes,
             }
         }

@@ -1,12 +1,12 @@
-//! The hashing threads. They have low priority, so that receiving comes first where processors are
-//! scarce and parts meet.
+//! The hashing threads. They have low priority, so that receiving has precedence when processors
+//! are busy.
 
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
 use super::measured::LANES;
 
-/// The maximum number of threads; never more than processors.
+/// The maximum number of threads; also limited by the number of processors.
 const THREADS_MAX: usize = 8;
 /// Added to the nice value of the threads: they get about a tenth of the usual share when all
 /// processors are busy.
@@ -18,7 +18,7 @@ pub(super) enum Threads {
     #[default]
     NotStarted,
     Running,
-    /// No thread could be started: callers that wait hash themselves.
+    /// No thread could be started: waiting callers hash themselves.
     Refused,
     Ended,
 }
@@ -31,7 +31,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Threads {
         let shared = Arc::clone(shared);
         std::thread::Builder::new().name("haul-md5".to_owned()).spawn(move || run(&shared)).ok()
     };
-    // Any number of started threads is enough.
+    // Any number of threads above zero suffices.
     if (0..processors.min(THREADS_MAX)).filter_map(start).count() == 0 {
         Threads::Refused
     } else {
@@ -50,7 +50,8 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Lowers the priority of this thread. On Linux `nice` applies to the thread, not the process.
+/// Lowers the priority of the current thread. On Linux, `nice` applies to the thread, not the
+/// process.
 fn be_nice() {
     // A failure only makes hashing more expensive.
     let _ = rustix::process::nice(NICER);

@@ -1,10 +1,10 @@
 //! A batch of changes to the metadata: several operations in one transaction, published and made
 //! durable together.
 //!
-//! An operation reads first and writes last: one that fails must not have written, because the
-//! transaction continues with the others. [`Batch::writes`] detects a failed operation that broke
-//! this rule; then the whole batch is discarded. Each kind of thing has its operations in a file of
-//! its own.
+//! An operation reads first and writes last: an operation that fails must not have written, because
+//! the transaction continues with the others. [`Batch::writes`] detects a failed operation that
+//! broke this rule; the whole batch is then discarded. The submodules have the operations for each
+//! kind of record.
 
 mod buckets;
 mod files;
@@ -56,18 +56,18 @@ impl<'t> Batch<'t> {
         })
     }
 
-    /// Returns the number of writes so far; two equal values mean that nothing was written in
-    /// between.
+    /// Returns the number of writes so far; two equal values mean that nothing was written between
+    /// them.
     pub(crate) fn writes(&self) -> u64 {
         self.writes
     }
 
-    /// Returns the files that nothing refers to once this batch is published.
+    /// Returns the files that nothing refers to once the batch is published.
     pub(crate) fn into_released(self) -> Vec<FileId> {
         self.released
     }
 
-    /// Marks a new store.
+    /// Writes the format and the id of a new store.
     pub(crate) fn mark_format(&mut self, id: StoreId) -> Result<()> {
         self.writes += 1;
         self.meta.insert(tables::FORMAT_NAME, [tables::FORMAT].as_slice())?;
@@ -89,8 +89,8 @@ impl<'t> Batch<'t> {
         Ok(FileId(first))
     }
 
-    /// Never assigns file numbers up to this one any more: a file of that number exists that this
-    /// metadata does not know.
+    /// Never assigns file numbers up to this one again: a file with this number exists that the
+    /// metadata does not list.
     pub(crate) fn skip_files(&mut self, last: FileId) -> Result<()> {
         let next = self.counter(tables::NEXT_FILE_NAME)?.max(last.0.saturating_add(1));
         self.set_counter(tables::NEXT_FILE_NAME, next)

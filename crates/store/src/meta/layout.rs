@@ -32,7 +32,7 @@ pub(crate) struct LayoutPart {
     pub(crate) extents: Vec<Extent>,
 }
 
-/// All parts of an object. An object of one PutObject has one part.
+/// All parts of an object. An object that was written by PutObject has one part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) parts: Vec<LayoutPart>,
@@ -75,7 +75,8 @@ impl Layout {
             NO_ALGORITHM => None,
             code => Some(algorithm_of(code).ok_or_else(|| damaged("layout"))?),
         };
-        // The count of a damaged record must not reserve more memory than its bytes can fill.
+        // Do not trust the count: a damaged record must not reserve more memory than its bytes can
+        // fill.
         let mut parts = Vec::with_capacity(count.min(record.len()));
         for _ in 0..count {
             parts.push(decode_part(&mut cursor, algorithm)?);
@@ -83,7 +84,7 @@ impl Layout {
         Ok(Self { parts })
     }
 
-    /// Returns the algorithm of which every part has a checksum.
+    /// Returns the algorithm for which every part has a checksum.
     fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         let first = self.parts.first()?.checksum?.algorithm();
         let same =

@@ -1,8 +1,8 @@
 //! The metadata: tables, record encodings, and the changes that one transaction makes.
 //!
-//! `record` is the encoding, the files named after a thing have its record, [`tables`] has the
-//! tables, and [`Batch`] the steps that several operations share. Touches no data file; a batch
-//! only returns the ones it released.
+//! `record` has the encoding, the files named after a record type have that record, [`tables`] has
+//! the tables, and [`Batch`] the steps that several operations share. Touches no data file; a batch
+//! only returns the files that it released.
 
 mod backend;
 mod batch;

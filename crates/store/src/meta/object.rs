@@ -1,5 +1,5 @@
-//! The record of an object without its layout. Small, because listings read one per key: a layout
-//! of several parts is in a table of its own.
+//! The record of an object without its layout. Records are small, because listings read one per
+//! key: a layout of several parts is in a separate table.
 
 use haul_parts::{Checksum, ChecksumType, CompositeChecksum, ETag};
 
@@ -28,12 +28,12 @@ pub(crate) struct ObjectRecord {
     pub(crate) attributes: ObjectAttributes,
     pub(crate) checksum: Option<ObjectChecksum>,
     pub(crate) part_count: Option<u16>,
-    /// `None`: stored in the layouts table, under the version.
+    /// The layout; `None` if it is in the layouts table, under the version.
     pub(crate) layout: Option<Layout>,
     pub(crate) completed: Option<CompletedUpload>,
 }
 
-/// The upload that published an object: needed to answer a repeated Complete in the same way.
+/// The upload that published an object, needed to answer a repeated Complete in the same way.
 /// Removed with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompletedUpload {

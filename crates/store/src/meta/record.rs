@@ -1,8 +1,8 @@
 //! The encoding of records: one version byte, then fields of `tag, length, bytes`.
 //!
-//! A reader skips unknown tags, so a field that old readers may ignore gets a new tag; for a field
-//! that they must not ignore, the version is raised, and they refuse the record. Numbers and
-//! lengths are LEB128. Described in `docs/formats.md`.
+//! A reader skips unknown tags, so a field that old readers may ignore gets a new tag. For a field
+//! that they must not ignore, the version is raised, and old readers refuse the record. Numbers and
+//! lengths are LEB128. The format is described in `docs/formats.md`.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
@@ -110,7 +110,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Reads bytes one after the other; a premature end is damage.
+/// Reads bytes one after the other; reports a premature end as damage.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     what: &'static str,

@@ -10,7 +10,7 @@ use crate::disk::FileId;
 use crate::store_id::StoreId;
 use crate::{Error, Result, UploadRef};
 
-/// The format of the whole store; raised when an older Haul must not touch the folder. Format 1,
+/// The format of the whole store, raised when an older Haul must not touch the folder. Format 1,
 /// which no release wrote, had no checksums in its data files.
 pub(crate) const FORMAT: u8 = 2;
 pub(super) const FORMAT_NAME: &str = "format";
@@ -37,14 +37,14 @@ pub(crate) const LAYOUTS: TableDefinition<'static, u64, Bytes> = TableDefinition
 /// Uploads by bucket, key and sequence.
 pub(crate) const UPLOADS: TableDefinition<'static, UploadKey, Bytes> =
     TableDefinition::new("uploads");
-/// From upload id (its bytes as a big-endian number) to sequence.
+/// Sequences by upload id (its bytes as a big-endian number).
 pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> =
     TableDefinition::new("upload ids");
 /// Parts by the sequence of the upload and part number.
 pub(crate) const PARTS: TableDefinition<'static, (u64, u16), Bytes> = TableDefinition::new("parts");
 /// Data files by file id.
 pub(crate) const FILES: TableDefinition<'static, u64, Bytes> = TableDefinition::new("files");
-/// Files that nothing refers to any more and that are to be removed, by file id.
+/// Files to be removed because nothing refers to them, by file id.
 pub(crate) const REMOVALS: TableDefinition<'static, u64, ()> = TableDefinition::new("removals");
 
 /// The metadata at one point in time.

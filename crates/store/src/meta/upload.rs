@@ -23,8 +23,8 @@ pub(crate) struct UploadRecord {
     pub(crate) history: KeyHistory,
 }
 
-/// The changes to the key of an upload while it is open; a conditional Complete must know of a
-/// delete.
+/// The changes to the key of an upload while it is open, because a conditional Complete must detect
+/// a delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyHistory {
     #[default]
@@ -113,7 +113,7 @@ pub(crate) fn upload_id_text(id: [u8; 16]) -> UploadId {
 /// Returns the bytes of an id; `None` for text that this store never issued.
 pub(crate) fn upload_id_bytes(upload_id: &UploadId) -> Option<[u8; 16]> {
     let text = upload_id.as_str();
-    // One spelling per id: this store issued only lower case.
+    // Each id has only one spelling: this store issues only lower case.
     let ours = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut id = [0; 16];
     (ours && hex::decode_to_slice(text, &mut id).is_ok()).then_some(id)

@@ -56,9 +56,9 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::BucketNotEmpty`].
     pub fn delete_bucket(&self, bucket: &Bucket) -> Result<()> {
-        // In steps, so that a bucket with thousands of uploads does not block other operations.
-        // Each step checks again: an object that appeared in between keeps the bucket (though
-        // earlier uploads are gone).
+        // Work in steps, so that a bucket with thousands of uploads does not block other
+        // operations. Each step checks again: if an object appeared in between, the bucket is kept
+        // (but earlier uploads are gone).
         loop {
             let bucket = bucket.clone();
             match self.inner.commit_removal(move |batch| delete_step(batch, &bucket))? {

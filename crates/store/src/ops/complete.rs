@@ -1,7 +1,7 @@
 //! Complete: turns the listed parts into an object, in one step that writes no data.
 //!
-//! Everything is decided inside the publishing transaction, so concurrent Completes, Aborts and
-//! Puts have a consistent outcome. Reads come first, writes last: a refused Complete leaves the
+//! All checks are inside the publishing transaction, so concurrent Completes, Aborts and Puts have
+//! a consistent outcome. Reads precede writes, so a refused Complete leaves the upload unchanged.
 //! upload unchanged.
 
 use haul_parts::{
@@ -91,7 +91,7 @@ fn too_many(chosen: &[(PartNumber, PartRecord)]) -> Error {
     Error::Damaged { what: format!("an upload has {} parts", chosen.len()) }
 }
 
-/// Returns the object that this exact list completed, while it still exists.
+/// Returns the object that an identical list completed, while it still exists.
 fn completed_before(
     batch: &Batch<'_>,
     upload: &UploadRef,
@@ -157,7 +157,8 @@ fn check_condition(
 
 type Chosen = (Vec<(PartNumber, PartRecord)>, Vec<PartRecord>);
 
-/// Splits the parts into listed and unlisted. Both run in order of numbers, so one pass is enough.
+/// Splits the parts into listed and unlisted ones. Both inputs are sorted by number, so one pass
+/// suffices.
 fn choose(
     uploaded: Vec<(PartNumber, PartRecord)>,
     listed: &[CompletedPart],
@@ -214,8 +215,8 @@ fn invalid_part(entry: &CompletedPart, upload: &UploadRef) -> Error {
     }
 }
 
-/// Returns the size of the object; fails if a part but the last is too small or the whole is too
-/// large.
+/// Returns the size of the object. Fails if a part other than the last is too small, or the object
+/// is too large.
 fn check_sizes(chosen: &[(PartNumber, PartRecord)], limits: &Limits) -> Result<u64> {
     let min_bytes = limits.part_size_min_bytes;
     let all_but_last = &chosen[..chosen.len().saturating_sub(1)];
@@ -252,9 +253,9 @@ fn object_checksum(
     whole.map_err(|error| Error::Damaged { what: format!("the checksums of the parts: {error}") })
 }
 
-/// Compares with the client's checksum of the whole object. `value-N` is composite; a value without
-/// `N` and without a type has the default type of its algorithm. AWS then finds another value:
-/// `BadDigest`.
+/// Compares the client's checksum of the whole object. `value-N` is composite; a value without `N`
+/// and without a type has the default type of its algorithm. If the object has the other type, the
+/// values differ, which AWS reports as `BadDigest`.
 fn check_object_checksum(
     options: &CompleteOptions,
     computed: &ObjectChecksum,
@@ -281,11 +282,11 @@ fn check_object_checksum(
         }
     };
     if origin == ChecksumOrigin::Default && given.algorithm() != value.algorithm() {
-        // AWS compares no algorithm but the one that it chose itself.
+        // If AWS chose the algorithm itself, it compares no checksum of another algorithm.
         return Ok(());
     }
     let given_type = options.checksum_type.or(counted).unwrap_or(given.algorithm().default_type());
-    // Another number of parts is another value, whatever precedes the dash.
+    // A different number of parts is a mismatch, whatever precedes the dash.
     let same_count = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
     if given == value && given_type == expected && same_count {
         Ok(())

@@ -1,4 +1,4 @@
-//! Copies objects, and makes parts out of objects: files are shared, bytes are read only to compute
+//! Copies objects, and uses objects as parts: files are shared, and bytes are read only to compute
 //! a hash.
 
 use std::ops::{Range, RangeInclusive};
@@ -54,7 +54,7 @@ impl Store {
         let mut attempt = 1;
         loop {
             match self.try_part_copy(upload, part_number, &source, range) {
-                // The caller requested no specific version, so the new one will do.
+                // The caller requested no specific version, so the new one is acceptable.
                 Err(Error::SourceChanged { .. })
                     if source.version.is_none() && attempt < ATTEMPTS_MAX =>
                 {
@@ -139,7 +139,8 @@ fn copy(
     Batch::check_condition(&options.condition, current.as_ref(), bucket, key)?;
 
     let layout = batch.layout(&object)?;
-    // Before the previous object of the key is removed: a copy onto itself would lose its files.
+    // Share before the previous object of the key is removed: a copy onto itself would lose its
+    // files.
     batch.share(layout.extents())?;
     let record = ObjectRecord {
         version: batch.next_sequence()?,
@@ -166,7 +167,7 @@ fn changed(source: &CopySource) -> Error {
     Error::SourceChanged { bucket: source.bucket.clone(), key: source.key.clone() }
 }
 
-/// Checks a range of first and last byte against the size.
+/// Converts a range of first and last byte, and checks it against the size.
 fn copy_range(range: Option<(u64, u64)>, size_bytes: u64) -> Result<Range<u64>> {
     let Some((first, last)) = range else { return Ok(0..size_bytes) };
     if first > last || last >= size_bytes {

@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Deletes several objects in one step, each under its condition; the results are in the order
-    /// of the keys. An object whose condition does not hold stays, with the error that
+    /// of the keys. An object whose condition does not hold is kept, with the error that
     /// [`Store::delete_object`] would return, and the others are deleted. S3 allows 1,000 at a
     /// time.
     ///

@@ -1,5 +1,5 @@
-//! Expiry: aborts unfinished uploads that are too old, by one age for all or by the lifecycle of
-//! their bucket.
+//! Aborts unfinished uploads that are too old, by one age for all or by the lifecycle of their
+//! bucket.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -81,7 +81,8 @@ impl Store {
             for upload in &uploads {
                 match batch.upload(upload) {
                     Ok((sequence, _)) => batch.abort_upload(upload, sequence)?,
-                    // Completed or aborted since the snapshot, or gone with its bucket.
+                    // The upload was completed or aborted since the snapshot, or removed with its
+                    // bucket.
                     Err(Error::NoSuchUpload { .. } | Error::NoSuchBucket { .. }) => continue,
                     Err(error) => return Err(error),
                 }

@@ -1,5 +1,5 @@
-//! Lists objects: page by page, in bounded memory, seeking past the keys that a common prefix
-//! stands for.
+//! Lists objects page by page, in bounded memory, seeking past the keys that a common prefix
+//! replaces.
 
 use std::ops::Bound;
 
@@ -26,7 +26,7 @@ impl Store {
         let mut last: Option<String> = None;
         let mut begin = rollup.begin(start_after.as_deref()).filter(|_| size > 0);
         // Each round walks over plain keys up to the next common prefix, then seeks past all keys
-        // that it stands for.
+        // that the prefix replaces.
         'seek: while let Some(from) = begin.take() {
             let name = bucket.as_str();
             let bound = match &from {

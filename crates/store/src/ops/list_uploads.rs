@@ -61,7 +61,7 @@ impl Store {
 /// The position to seek to.
 enum From {
     Key(Begin),
-    /// Behind the upload of this key with this sequence.
+    /// After the upload of this key with this sequence.
     Upload(String, u64),
 }
 
@@ -81,8 +81,8 @@ fn begin(
     };
     let id = upload_id_bytes(upload_id).ok_or(Error::InvalidUploadIdMarker)?;
     let Some(sequence) = snapshot.upload_ids()?.get(u128::from_be_bytes(id))? else {
-        // It ended since the previous page, so its sequence is unknown. Listing its key again from
-        // the start may repeat uploads but misses none.
+        // The upload ended after the previous page, so its sequence is unknown. Listing its key
+        // again from the start may repeat uploads but misses none.
         return Ok(Some(From::Upload(key.to_owned(), 0)));
     };
     let sequence = sequence.value();

@@ -70,7 +70,8 @@ impl Store {
         range: ReadRange,
     ) -> Result<ObjectReader> {
         let core = &self.inner.core;
-        // Before the snapshot: files that it shows must not be removed before they are held.
+        // Announce the reader before taking the snapshot: files in the snapshot must not be removed
+        // before they are held.
         let opening = core.reaper.opening();
         let snapshot = core.snapshot()?;
         let record = snapshot.object(bucket, key)?;

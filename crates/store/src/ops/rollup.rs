@@ -1,5 +1,4 @@
-//! Rolls keys up into common prefixes. Pure: the part that listings of objects and of uploads
-//! share.
+//! Groups keys into common prefixes. Pure; used by listings of objects and of uploads.
 
 /// The rules of a listing, in UTF-8 byte order of keys.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +12,13 @@ impl<'a> Rollup<'a> {
         Self { prefix, delimiter: delimiter.filter(|delimiter| !delimiter.is_empty()) }
     }
 
-    /// Returns whether the key is listed. If not, no later key is either, provided that the listing
-    /// began at the prefix.
+    /// Returns whether the key is listed. If it is not, no later key is either, provided that the
+    /// listing started at the prefix.
     pub(super) fn covers(&self, key: &str) -> bool {
         key.starts_with(self.prefix)
     }
 
-    /// Returns the common prefix that stands for the key.
+    /// Returns the common prefix that replaces the key.
     pub(super) fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter?;
         let rest = key.strip_prefix(self.prefix)?;
@@ -27,7 +26,7 @@ impl<'a> Rollup<'a> {
         Some(&key[..self.prefix.len() + at + delimiter.len()])
     }
 
-    /// Returns where to begin so that nothing up to the marker is listed again, not even the common
+    /// Returns the start position that lists nothing up to the marker again, not even the common
     /// prefix that contains it; `None` if nothing can follow.
     pub(super) fn begin(&self, marker: Option<&str>) -> Option<Begin> {
         match marker {
@@ -81,8 +80,8 @@ mod tests {
             let past = past_prefix(&prefix).unwrap();
             let inside = format!("{prefix}{rest}");
             prop_assert!(inside < past);
-            // Nothing lies between: any string below the bound and not before the prefix begins
-            // with it.
+            // No string lies between: every string below the bound and not before the prefix begins
+            // with the prefix.
             if other < past && other >= prefix {
                 prop_assert!(other.starts_with(&prefix));
             }

@@ -1,7 +1,7 @@
 //! Reads and changes the settings of buckets.
 //!
-//! Each setting is a record of its own, created when it is first set. A new bucket has some of them
-//! by default and can lose them: then a record without a value is kept.
+//! Each setting is a separate record, created when the setting is first set. A new bucket has
+//! defaults for some settings; removing one of these stores a record without a value.
 
 use std::collections::BTreeMap;
 

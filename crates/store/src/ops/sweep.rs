@@ -1,17 +1,17 @@
 //! Removes files that nothing refers to.
 //!
-//! Files that the metadata released and still lists are removed, at once and by every opening.
-//! Files that it does not know at all need the decision of a person: they come from a crash between
-//! link and commit, or they belong to metadata that was lost or restored from a backup, and then
-//! they are all that is left of acknowledged objects. Opening the store counts and logs them; only
+//! Files that the metadata has released but still lists are removed at once and by every opening.
+//! Files that the metadata does not list need the operator's decision: they come from a crash
+//! between link and commit, or they belong to metadata that was lost or restored from a backup, and
+//! are then the only remains of acknowledged objects. Opening the store counts and logs them; only
 //! [`Store::sweep`] removes them.
 
 use crate::disk::FileId;
 use crate::{Error, Result, Store};
 
 impl Store {
-    /// Removes data files that the metadata does not know, and returns their number. No other
-    /// operation does.
+    /// Removes data files that the metadata does not list, and returns their number. No other
+    /// operation removes them.
     ///
     /// # Errors
     /// The disk's error.
@@ -21,7 +21,7 @@ impl Store {
         let mut swept = 0;
         self.unknown_files(|unknown| {
             swept += unknown.len() as u64;
-            // Through the reaper, because a reader may hold one of them.
+            // Remove them through the reaper, because a reader may hold one of them.
             core.reaper.release(unknown);
         })?;
         for leftover in core.disk.leftovers().map_err(Error::io("listing the staging folder"))? {
@@ -31,8 +31,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// After opening: removes the files that the metadata released, counts those that it does not
-    /// know, and removes empty folders. No file can be linked into those yet.
+    /// Cleans up after opening: removes the files that the metadata released, counts those that it
+    /// does not list, and removes empty folders. No file can be linked into those folders yet.
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
@@ -59,7 +59,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the released files that a crash kept on disk.
+    /// Removes the released files that are still on disk after a crash.
     pub(crate) fn finish_removals(&self) -> Result<()> {
         let snapshot = self.inner.core.snapshot()?;
         let files = snapshot.files()?;
@@ -83,8 +83,8 @@ impl Store {
         for folder in core.disk.folders().map_err(Error::io("listing data folders"))? {
             let mut unknown =
                 core.disk.files(folder).map_err(Error::io("listing a data folder"))?;
-            // The order matters: a file moves from staged into the metadata, so one that is no
-            // longer staged is in a snapshot taken later, or is unknown.
+            // The order matters: a file moves from staged into the metadata, so a file that is no
+            // longer staged is either in a later snapshot or unknown.
             let staged = core.staged();
             unknown.retain(|file| !staged.contains(file));
             drop(staged);
@@ -106,8 +106,8 @@ impl Store {
         Ok(())
     }
 
-    /// Handles a data file with a number that was never assigned: the metadata is older than it. No
-    /// new file may take its place.
+    /// Handles a data file with a number that was never assigned, which means that the metadata is
+    /// older than the file. No new file may get this number.
     fn skip_numbers(&self, last: FileId) -> Result<()> {
         if last < self.inner.core.snapshot()?.next_file()? {
             return Ok(());
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-/// Files that the metadata does not know.
+/// Files that the metadata does not list.
 #[derive(Default)]
 struct Unknown {
     count: u64,

@@ -1,4 +1,4 @@
-//! Tags of an existing object: the only attribute that changes after publishing.
+//! Changes the tags of an existing object, the only attribute that can change after publishing.
 
 use std::collections::BTreeMap;
 

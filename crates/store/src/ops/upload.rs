@@ -45,7 +45,7 @@ impl Store {
         Ok(record.info(upload.clone()))
     }
 
-    /// Aborts an upload and releases its parts. Parts in flight are refused when they arrive.
+    /// Aborts an upload and releases its parts. Parts still in flight are refused when they arrive.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].

@@ -1,14 +1,15 @@
-//! Checksums inside a data file: one for each *span* of 64 KiB, all of them behind the bytes.
+//! Computes the checksums inside a data file: one for each *span* of 64 KiB, stored after the
+//! bytes.
 //!
-//! They are computed in the pass that writes the bytes and verified whenever bytes are read, so
-//! nothing leaves the store that differs from what was written. A checksum also covers the position
-//! of its span (store, file, span): a data file or a span in the wrong place fails like a flipped
-//! bit. So a range needs the checksums of its own spans and nothing else, whatever the size of the
-//! file.
+//! The checksums are computed in the pass that writes the bytes and verified whenever bytes are
+//! read, so the store never returns bytes that differ from those written. A checksum also covers
+//! the position of its span (store, file, span), so a data file or a span in the wrong place fails
+//! like a flipped bit. Reading a range needs only the checksums of its own spans, whatever the size
+//! of the file.
 //!
-//! CRC32C, because it is the fastest checksum here and four bytes suffice for one span. 64 KiB,
-//! because spans of 4 KiB make whole reads more expensive and spans of 1 MiB make small ranges take
-//! four times as long (measured: `docs/speed.md`).
+//! The algorithm is CRC32C, because it is the fastest checksum available and four bytes suffice for
+//! one span. A span has 64 KiB, because 4 KiB make whole reads more expensive and 1 MiB makes small
+//! ranges take four times as long (measured: `docs/speed.md`).
 
 mod verified;
 
@@ -40,7 +41,7 @@ pub(crate) fn held_bytes(file_bytes: u64) -> Option<u64> {
     (self::file_bytes(held) == file_bytes).then_some(held)
 }
 
-/// The part of the checksums that does not come from the bytes: the identity of the file.
+/// The input of the checksums that does not come from the bytes: the identity of the file.
 #[derive(Clone, Copy, Debug)]
 struct FileAddress {
     store: StoreId,
@@ -129,7 +130,7 @@ mod tests {
         for size_bytes in sizes.chain([5 << 30, (5 << 30) - 1]) {
             assert_eq!(held_bytes(file_bytes(size_bytes)), Some(size_bytes), "{size_bytes}");
         }
-        // A checksum without a byte of its span.
+        // Lengths with a checksum but no byte of its span.
         for length in [1, 4, SPAN_BYTES + 4 + 1, SPAN_BYTES + 8] {
             assert_eq!(held_bytes(length), None, "{length}");
         }
@@ -151,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Otherwise two swapped data files would both verify.
+    /// Without the position in the checksum, two swapped data files would both verify.
     #[test]
     fn the_same_bytes_have_another_checksum_in_another_place() {
         let sums = |store: u8, file: u64| {
@@ -165,8 +166,8 @@ mod tests {
         assert_ne!(here[..4], sums(2, 1)[..4], "another store");
     }
 
-    /// The format is on disks: it must not change by accident. The value comes from an independent
-    /// implementation.
+    /// The format is on users' disks, so it must not change by accident. The value comes from an
+    /// independent implementation.
     #[test]
     fn the_checksum_of_a_span_is_the_documented_one() {
         let mut sums = SpanSums::new(StoreId::new(*b"0123456789abcdef"), FileId(0x1002));

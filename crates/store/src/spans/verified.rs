@@ -1,4 +1,4 @@
-//! Reads a data file: returns bytes only after verifying their checksum.
+//! Reads a data file, and returns bytes only after verifying their checksum.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct VerifiedFile {
     core: Arc<OpenStore>,
     address: FileAddress,
     file: Box<dyn DataFile>,
-    /// The number of bytes it holds, without checksums.
+    /// The number of bytes in the file, without checksums.
     size_bytes: u64,
     /// The checksums of some spans, and the number of the first of them.
     sums: Vec<u8>,
@@ -52,12 +52,12 @@ impl VerifiedFile {
         self.address.file
     }
 
-    /// Returns the number of bytes that it holds.
+    /// Returns the number of bytes in the file, without checksums.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Reads bytes from `offset` on, at least one. `end` is how far the caller means to read:
+    /// Reads at least one byte from `offset`. `end` is where the caller intends to stop reading:
     /// checksums are loaded up to there. The buffer must not be empty nor reach beyond `end`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl VerifiedFile {
         Ok(count)
     }
 
-    /// Returns how many of `length` bytes from the beginning of a span are whole spans; the last
+    /// Returns how many of the `length` bytes from the start of a span are in whole spans; the last
     /// span of the file may be short.
     fn whole_spans(&self, offset: u64, length: usize) -> usize {
         if offset + length as u64 == self.size_bytes {
@@ -109,7 +109,7 @@ impl VerifiedFile {
         Ok(good)
     }
 
-    /// Returns the bytes of a span, read once for all its pieces.
+    /// Returns the bytes of a span, which is read once even if it is requested in pieces.
     fn hold(&mut self, span: u64, end: u64) -> Result<&[u8]> {
         let mut bytes = match self.held.take() {
             Some(held) if held.0 == span => return Ok(&self.held.insert(held).1),

@@ -1,4 +1,4 @@
-//! Changes to buckets, their settings, and queries of their content.
+//! Changes buckets and their settings, and queries their content.
 
 use haul_parts::Bucket;
 use redb::ReadableTable;

@@ -1,4 +1,4 @@
-//! Data files and their references: each extent counts once.
+//! Changes data files and their reference counts: each extent counts as one reference.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Returns whether the file still exists to be shared.
+    /// Returns whether the file still exists and can be shared.
     pub(crate) fn has_file(&self, file: FileId) -> Result<bool> {
         Ok(self.files.get(file.0)?.is_some())
     }
@@ -53,8 +53,8 @@ impl Batch<'_> {
             self.writes += 1;
             if record.references == 0 {
                 self.files.remove(file.0)?;
-                // The record stays until the file is gone from the disk: opening finishes removals
-                // that a crash interrupted, and removes nothing else.
+                // Keep the record until the file is gone from the disk: opening the store finishes
+                // removals that a crash interrupted, and removes no other files.
                 self.removals.insert(file.0, ())?;
                 self.released.push(file);
             } else {
@@ -64,7 +64,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Forgets files that are durably gone from the disk.
+    /// Deletes the records of files that are durably gone from the disk.
     pub(crate) fn removed(&mut self, files: &[FileId]) -> Result<()> {
         self.writes += 1;
         for file in files {

@@ -1,4 +1,4 @@
-//! Changes to objects: conditions, publishing, removing.
+//! Changes objects: checks conditions, publishes, removes.
 
 use haul_parts::{Bucket, Key};
 use redb::ReadableTable;
@@ -43,8 +43,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Publishes an object and removes the previous one. The references of its extents must be
-    /// counted already.
+    /// Publishes an object and removes the previous one. The references of its extents must already
+    /// be counted.
     pub(crate) fn publish(
         &mut self,
         bucket: &Bucket,

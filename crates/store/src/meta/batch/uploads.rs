@@ -1,4 +1,4 @@
-//! Changes to uploads and their parts.
+//! Changes uploads and their parts.
 
 use haul_parts::{Bucket, Key, PartNumber};
 use redb::ReadableTable;
@@ -62,8 +62,8 @@ impl Batch<'_> {
         Ok(parts)
     }
 
-    /// Sets a part and removes the previous one of that number. The references of its extents must
-    /// be counted already.
+    /// Sets a part and removes the previous one with the same number. The references of its extents
+    /// must already be counted.
     pub(crate) fn put_part(
         &mut self,
         sequence: u64,
