@@ -1,8 +1,8 @@
 //! The options of a server: address, folder, region, and all limits by name.
 //!
-//! Everything that can grow has its limit here, with the unit in its name, so that one page answers
-//! "how much can a stranger make this process hold?". Values only: each limit is enforced where the
-//! thing grows.
+//! Everything that can grow has its limit here, with the unit in its name, so that one page shows
+//! how much memory and time clients can use. This file has only the values: each limit is enforced
+//! by the code whose resource it limits.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,17 +30,17 @@ pub struct ServerOptions {
     /// The domains before which a bucket may appear in the host name, in addition to path style:
     /// `bucket.localhost`. Clients must resolve the domain to this machine.
     pub domains: Vec<String>,
-    /// The effect of a write into a missing bucket.
+    /// What a write to a missing bucket does.
     pub auto_create_buckets: AutoCreateBuckets,
     /// Whether the volume of [`data_dir`](Self::data_dir) is encrypted. The server does not check
     /// and encrypts nothing itself: if set, it accepts `x-amz-server-side-encryption: AES256`, and
     /// returns it for every object.
     pub volume_is_encrypted: bool,
-    /// The age at which unfinished uploads are aborted, in every bucket and whatever its lifecycle
-    /// says. `None`: kept until a client or a lifecycle rule aborts them.
+    /// The age at which unfinished uploads are aborted, in every bucket and regardless of its
+    /// lifecycle. `None`: uploads are kept until a client or a lifecycle rule aborts them.
     pub expire_uploads: Option<Duration>,
     /// The interval between searches for uploads that are due; by default a minute. A new lifecycle
-    /// triggers one at once.
+    /// triggers a search at once.
     pub expiry_interval: Duration,
     /// Key pairs in addition to the owner's, which the server generates.
     pub grants: Vec<Grant>,
@@ -89,7 +89,7 @@ pub struct TlsPem {
 pub enum AutoCreateBuckets {
     /// Respond with `NoSuchBucket`, like AWS. The default of `haul serve`.
     Never,
-    /// Create the bucket. The default of `local://`, where an extra step would only be in the way.
+    /// Create the bucket. The default of `local://`, where a separate step would be inconvenient.
     OnFirstWrite,
 }
 
@@ -118,7 +118,7 @@ pub struct Limits {
     /// The maximum time for a client to send its headers, or to start the next request on a kept
     /// connection.
     pub header_timeout: Duration,
-    /// The time that a sender may make us wait before
+    /// The time that a sender may make the server wait before
     /// [`slow_sender_bytes_per_second`](Self::slow_sender_bytes_per_second) applies, and that a
     /// receiver may make no progress.
     pub stall_timeout: Duration,
@@ -128,7 +128,7 @@ pub struct Limits {
     /// The maximum bytes of a refused body to read and discard, so that the client sees the
     /// response and not a reset.
     pub drain_bytes: u64,
-    /// The time that stopping waits for requests in flight before it cuts them off.
+    /// The time that stopping waits for requests in flight before it closes their connections.
     pub stop_grace: Duration,
 }
 
@@ -149,8 +149,8 @@ impl Default for Limits {
     }
 }
 
-/// The division of [`Limits::in_flight_bytes`]. Each kind is freed in another way, so they do not
-/// wait for each other.
+/// The parts of [`Limits::in_flight_bytes`]. Each kind is freed differently, so they do not wait
+/// for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) blocks_bytes: usize,

@@ -42,8 +42,8 @@ use crate::socket::tls::Transport;
 
 const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
-/// The lock file of the store: the process that holds it wrote its id there, where the system lets
-/// others read it.
+/// The lock file of the store. The process that holds it has written its id there, where the system
+/// lets other processes read it.
 const LOCK_FILE: &str = "lock";
 
 /// The maximum number of connections of the admin address served at once.
@@ -52,8 +52,8 @@ const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// The maximum time to connect to a server on this machine.
 const KNOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The maximum number of checks, with a pause after each, while stopping waits for the folder to be
-/// released.
+/// The maximum number of checks, with a pause after each, while stopping waits for the release of
+/// the folder.
 const LOCK_LOOKS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -62,11 +62,11 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 pub struct EndpointFile {
     /// The URL scheme, `http` or `https`.
     pub scheme: String,
-    /// The address that it listens on.
+    /// The address that the server listens on.
     pub address: SocketAddr,
     /// The process id of the server.
     pub pid: u32,
-    /// The region that it reports.
+    /// The region that the server reports.
     pub region: String,
     /// The access keys of the owner.
     #[serde(flatten)]
@@ -82,7 +82,7 @@ impl EndpointFile {
 
 /// A server that runs until it is stopped or dropped.
 ///
-/// Dropping it stops accepting and lets requests in flight end with the runtime;
+/// Dropping it stops accepting connections, and requests in flight end with the runtime;
 /// [`stop`](Self::stop) waits for them.
 #[derive(Debug)]
 pub struct RunningServer {
@@ -170,7 +170,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     ];
     let admin_address = admin.as_ref().map(|(_, address)| *address);
     if let Some((listener, _)) = admin {
-        // Separate counters: reading the metrics should not change them.
+        // Use separate counters: reading the metrics should not change them.
         let metrics_of_admin = Arc::new(Metrics::default());
         let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
         let limits = Limits { connections, ..options.limits };
@@ -194,7 +194,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
 }
 
 impl RunningServer {
-    /// Returns the address that it listens on, with the actual port.
+    /// Returns the address that the server listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -235,7 +235,7 @@ impl RunningServer {
     /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and
     /// releases the folder.
     pub async fn stop(self) {
-        // Before releasing the lock: the next holder writes its own file.
+        // Remove the file before releasing the lock, because the next holder writes its own file.
         let dir = self.data_dir.clone();
         if let Err(error) = blocking(move || Ok(side_file::remove(&dir, ENDPOINT_FILE)?)).await {
             tracing::warn!(%error, "cannot remove the address file");
@@ -261,8 +261,8 @@ impl RunningServer {
 
 /// Returns the server that holds a folder, if there is one.
 ///
-/// `None` also while that server is still starting: a caller that could not open the folder may
-/// retry a moment later. Blocks for a second at most.
+/// Also returns `None` while that server is still starting: a caller that could not open the folder
+/// may retry a moment later. Blocks for at most a second.
 ///
 /// # Errors
 /// [`Error::Store`] if the folder cannot be read, [`Error::Keys`] if the file is not one that a
@@ -307,7 +307,7 @@ fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
 /// Creates the service that verifies signatures, and the operations behind it.
 fn s3_services(endpoint: Endpoint, options: &ServerOptions) -> (S3Service, Operations) {
     let mut config = S3Config::default();
-    // A document is rewritten before s3s reads it, and may be longer then.
+    // A document may be longer after it is rewritten for s3s.
     config.xml_max_body_size = options.limits.xml_bytes * 8;
     let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
     let keys = endpoint.keys.clone();

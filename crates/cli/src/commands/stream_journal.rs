@@ -16,7 +16,7 @@ use crate::state_dir::journal_folder;
 use crate::store::OpenedStore;
 use crate::upload_locator::quoted;
 
-/// What a run keeps of a stream that stops early.
+/// The options for keeping a stream that stops early.
 pub(super) struct StreamMemory {
     /// `--resume`: the stream has a journal, and resumes an earlier run.
     pub(super) resume: bool,

@@ -1,7 +1,7 @@
-//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. One account
-//! owns everything here, as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the
-//! default there). A list that grants nothing to others is accepted, because some clients always
-//! send one; every other is refused, because its sender would rely on it.
+//! Handles access control lists: in the headers of a write, and in PutBucketAcl and PutObjectAcl.
+//! One account owns everything here, as in a bucket of AWS whose ownership is `BucketOwnerEnforced`
+//! (the default there). A list that grants nothing to others is accepted, because some clients
+//! always send one; every other list is refused, because its sender would rely on it.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -55,8 +55,8 @@ impl Endpoint {
     }
 }
 
-/// Checks a list from the headers or from the document, which must not both have one. A list that
-/// grants nothing to others changes nothing; GetBucketAcl and GetObjectAcl return the fixed one.
+/// Checks a list from the headers or from the document; only one of them may have a list. A list
+/// that grants nothing to others has no effect; GetBucketAcl and GetObjectAcl return the fixed one.
 fn check_change(headers: &HeaderMap, policy: Option<AccessControlPolicy>) -> Result<(), Refusal> {
     let canned = headers.contains_key(CANNED);
     let granted = GRANTS.iter().any(|name| headers.contains_key(*name));
@@ -100,12 +100,12 @@ fn not_supported() -> Refusal {
     )
 }
 
-/// Refuses an object's list that grants anything to others.
+/// Refuses a list for an object that grants anything to others.
 pub(crate) fn check_object(headers: &HeaderMap) -> Result<(), Refusal> {
     check(headers, not_supported)
 }
 
-/// Refuses a new bucket's list that grants anything to others.
+/// Refuses a list for a new bucket that grants anything to others.
 pub(crate) fn check_bucket(headers: &HeaderMap) -> Result<(), Refusal> {
     check(headers, || {
         Refusal::custom(
@@ -139,7 +139,7 @@ fn check(headers: &HeaderMap, not_supported: impl Fn() -> Refusal) -> Result<(),
     Ok(())
 }
 
-/// Returns whether this is `id="…"` of the owner, which has full control anyway.
+/// Returns whether this is `id="…"` of the owner, who has full control anyway.
 fn is_owner(grantee: &[u8]) -> bool {
     let id =
         std::str::from_utf8(grantee).ok().and_then(|grantee| grantee.trim().strip_prefix("id="));

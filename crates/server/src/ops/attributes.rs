@@ -1,8 +1,8 @@
 //! The headers that belong to an object: read from a write, kept by the store, returned on GET and
 //! HEAD.
 //!
-//! Values are kept as sent, not parsed and printed again. Read from the headers themselves and not
-//! from `s3s`'s inputs, because three operations have the same headers under three types.
+//! Values are stored as sent, not parsed and formatted again. They are read from the headers and
+//! not from `s3s`'s inputs, because three operations have the same headers under three types.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::ops::{acl, tags, user_metadata};
 use crate::request::extensions::ObjectHeaders;
 use crate::request::query::Query;
 
-/// The classes of general purpose buckets. They are kept and returned, and do not affect where the
-/// bytes are.
+/// The storage classes of general purpose buckets. They are stored and returned, but do not affect
+/// where the bytes are.
 const STORAGE_CLASSES: [&str; 8] = [
     "STANDARD",
     "REDUCED_REDUNDANCY",
@@ -30,7 +30,7 @@ const STORAGE_CLASSES: [&str; 8] = [
     "DEEP_ARCHIVE",
 ];
 
-/// The headers that are kept unchanged, all of them text.
+/// The text headers that are stored unchanged.
 const KEPT: [&str; 7] = [
     "content-type",
     "cache-control",
@@ -68,7 +68,7 @@ impl Endpoint {
 ///
 /// # Errors
 /// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, `InvalidRedirectLocation`, or an error
-/// for what this server does not support (locks, ACLs).
+/// for a feature that this server does not support (locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -110,7 +110,7 @@ pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut 
     }
     let redirect = attributes.website_redirect_location.as_deref();
     insert(headers, HeaderName::from_static("x-amz-website-redirect-location"), redirect);
-    // AWS leaves the header out for the standard class.
+    // AWS omits the header for the standard class.
     let class = attributes.storage_class.as_deref().filter(|class| *class != "STANDARD");
     insert(headers, HeaderName::from_static("x-amz-storage-class"), class);
     user_metadata::write(&attributes.metadata, headers);
@@ -120,7 +120,7 @@ pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut 
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
-    // A replacement from the query may contain a line break; such a value is left out.
+    // A replacement from the query may contain a line break; such a value is omitted.
     if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok()) {
         headers.insert(name, value);
     }
@@ -131,20 +131,20 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     (!value.is_empty()).then(|| decoded(value))
 }
 
-/// Decodes a value. Non-UTF-8 bytes are read as ISO 8859-1, as HTTP once defined.
+/// Decodes a value. Non-UTF-8 bytes are read as ISO 8859-1, the original encoding of HTTP headers.
 pub(super) fn decoded(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     std::str::from_utf8(bytes)
         .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
-/// Returns whether a header describes the object, and nothing else about the request.
+/// Returns whether a header describes the object, as opposed to the request.
 pub(crate) fn is_of_object(name: &HeaderName) -> bool {
     KEPT.contains(&name.as_str()) || name.as_str().starts_with(user_metadata::PREFIX)
 }
 
-/// Returns whether `s3s` rejects one of the headers of an object: it requires ASCII, each name
-/// once, a date in `Expires`, and well-formed RFC 2047 in user metadata. AWS keeps them all.
+/// Returns whether `s3s` rejects one of the headers of an object: it requires ASCII, unique names,
+/// a date in `Expires`, and well-formed RFC 2047 in user metadata. AWS accepts all values.
 pub(crate) fn are_unreadable(headers: &HeaderMap) -> bool {
     headers.keys().filter(|name| is_of_object(name)).any(|name| {
         let twice = headers.get_all(name).iter().nth(1).is_some();
@@ -191,7 +191,7 @@ fn without_aws_chunked(value: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-/// Refuses headers that promise what this server does not do. [`encryption`](super::encryption)
+/// Refuses headers for features that this server does not have. [`encryption`](super::encryption)
 /// checks encryption, because it depends on the operator's volume.
 fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
     const APPEND: &str = "x-amz-write-offset-bytes";

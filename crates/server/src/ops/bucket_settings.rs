@@ -1,5 +1,5 @@
-//! Object ownership, public access block and tags of a bucket. Stored and returned, without effect:
-//! there is one owner here, and only the operator makes buckets public.
+//! Object ownership, public access block and tags of a bucket. They are stored and returned without
+//! effect, because there is one owner, and only the operator makes buckets public.
 
 use haul_store::{ObjectOwnership as Ownership, PublicAccessBlock};
 use http::{HeaderMap, StatusCode};
@@ -74,7 +74,7 @@ impl Endpoint {
         }))
     }
 
-    /// Settings that the document leaves out are off.
+    /// Stores the settings; those that the document omits are off.
     pub(crate) async fn put_public_access_block(
         &self,
         req: S3Request<PutPublicAccessBlockInput>,
@@ -118,7 +118,7 @@ impl Endpoint {
         let tags = TagsOf::Bucket.check(req.input.tagging.tag_set)?;
         self.on_store(move |store| store.set_bucket_tags(&bucket, tags)).await?;
         let mut response = S3Response::new(PutBucketTaggingOutput::default());
-        // The status that AWS sends, and `s3s` does not.
+        // AWS sends this status, and `s3s` does not.
         response.extensions.insert(StatusOverride(StatusCode::NO_CONTENT));
         Ok(response)
     }
@@ -133,7 +133,7 @@ impl Endpoint {
     }
 }
 
-/// Returns the ownership that a new bucket is to have.
+/// Returns the ownership for a new bucket.
 ///
 /// # Errors
 /// `InvalidArgument` for an unknown one.

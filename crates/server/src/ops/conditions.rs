@@ -1,6 +1,6 @@
-//! Conditional headers: those of reads and copies are evaluated here on the store's description of
-//! the object, those of writes are passed to the store, which evaluates them atomically with the
-//! write.
+//! Evaluates conditional headers. Those of reads and copies are evaluated here on the store's
+//! description of the object; those of writes are passed to the store, which evaluates them
+//! atomically with the write.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,15 +26,15 @@ pub(super) struct ReadConditions {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Met,
-    /// The reader has this version already.
+    /// The reader already has this version.
     NotModified,
-    /// A condition failed, in this header.
+    /// The condition in this header failed.
     Failed(&'static str),
 }
 
 impl ReadConditions {
-    /// Evaluates by RFC 9110 §13.2.2, which AWS follows: an ETag alone decides where both it and a
-    /// date are given.
+    /// Evaluates the conditions by RFC 9110 §13.2.2, which AWS follows: where both an ETag and a
+    /// date are given, only the ETag counts.
     pub(super) fn decide(&self, object: &ObjectInfo) -> Verdict {
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(condition), _) if !matches(condition, &object.etag) => {
@@ -55,7 +55,8 @@ impl ReadConditions {
         }
     }
 
-    /// Evaluates for a copy, which has no "not modified": a false condition has failed.
+    /// Evaluates the conditions for a copy, which has no "not modified": a false condition is a
+    /// failure.
     pub(super) fn decide_copy(&self, object: &ObjectInfo) -> Result<(), Refusal> {
         match self.decide(object) {
             Verdict::Met => Ok(()),
@@ -73,8 +74,8 @@ impl ReadConditions {
     }
 }
 
-/// `If-Range`: returns whether the object is still the one of which the client has a beginning. By
-/// RFC 9110 §13.1.5 a weak ETag never matches, and a date only if it is exactly the one that was
+/// Evaluates `If-Range`: returns whether the object is still the one that the client has a part of.
+/// By RFC 9110 §13.1.5 a weak ETag never matches, and a date only if it is exactly the one that was
 /// sent.
 pub(super) fn is_still(if_range: &HeaderValue, object: &ObjectInfo) -> bool {
     let told = if_range.as_bytes();

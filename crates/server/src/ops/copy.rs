@@ -1,8 +1,8 @@
-//! CopyObject and UploadPartCopy: no byte is read, source and copy share their files.
+//! Implements CopyObject and UploadPartCopy. No bytes are read: source and copy share their files.
 //!
 //! Conditions are evaluated on the store's description of the source, and exactly that version is
-//! copied. If it was replaced in between, everything is evaluated again on the new version: the
-//! client gets one of the versions, as on AWS, and sees a failed condition only if it sent one.
+//! copied. If the source was replaced in between, everything is evaluated again on the new version.
+//! As on AWS, the client gets one of the versions, and a failed condition only if it sent one.
 
 use std::ops::RangeInclusive;
 
@@ -22,8 +22,8 @@ use crate::ops::{encryption, names};
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 /// The maximum number of attempts if the source is replaced during the copy. A lookup and a copy
-/// are some milliseconds apart, so far fewer suffice even for a source that is overwritten all the
-/// time.
+/// are some milliseconds apart, so far fewer attempts suffice even for a source that is overwritten
+/// continuously.
 const ATTEMPTS_MAX: usize = 200;
 
 impl Endpoint {
@@ -185,7 +185,7 @@ fn copied_part(part: &PartInfo) -> S3Response<UploadPartCopyOutput> {
     S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
 }
 
-/// Returns `None` for a copy that has to start again because its source was replaced.
+/// Returns `None` for a copy that must be retried because its source was replaced.
 fn unless_replaced<T>(copied: haul_store::Result<T>) -> haul_store::Result<Option<T>> {
     match copied {
         Err(haul_store::Error::SourceChanged { .. }) => Ok(None),
@@ -219,8 +219,8 @@ fn replaces(directive: Option<&str>, which: &'static str) -> Result<Replace, Ref
     }
 }
 
-/// Returns a copy's attributes: the source's or the request's, tags separately, storage class and
-/// redirect always from the request.
+/// Returns a copy's attributes. A directive selects those of the source or the request, tags have
+/// their own directive, and storage class and redirect always come from the request.
 fn copied_attributes(
     source: &ObjectAttributes,
     given: ObjectAttributes,
@@ -256,7 +256,7 @@ fn header_condition<T>(
     })
 }
 
-/// Accepts `bytes=first-last`, and none of the other forms of `Range`.
+/// Parses `bytes=first-last`; refuses the other forms of `Range`.
 fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Refusal> {
     let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
     let bounds = bounds

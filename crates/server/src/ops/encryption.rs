@@ -1,10 +1,10 @@
-//! Server-side encryption in the headers of a request.
+//! Handles server-side encryption in the headers of a request.
 //!
-//! This endpoint encrypts nothing. Its volume may be encrypted, which only the operator knows and
-//! declares at the start; then `AES256` is a promise that is kept, and every response about an
-//! object says so, as on AWS, whether the client asked or not. Otherwise requests for encryption
-//! are refused: an error is better than an object believed to be encrypted. Refusals have status
-//! 400, because clients retry 501.
+//! This endpoint encrypts nothing. The operator may declare that its volume is encrypted: `AES256`
+//! is then accepted, and every response about an object reports it, as on AWS, even if the client
+//! did not request it. Otherwise requests for encryption are refused, because an error is better
+//! than an object that is wrongly believed to be encrypted. Refusals have status 400, because
+//! clients retry 501.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -71,8 +71,8 @@ impl Volume {
     }
 }
 
-/// Refuses a read, or the bytes of a part, that requests an encryption, which is decided at the
-/// write.
+/// Refuses a read, or an upload of a part, that requests encryption, which is decided when the
+/// object or upload is created.
 ///
 /// # Errors
 /// `InvalidRequest` for client-provided keys, `InvalidArgument` for a method.
@@ -88,7 +88,7 @@ pub(crate) fn check_read(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses client-provided keys, with which no object here is encrypted.
+/// Refuses client-provided keys, because no object here is encrypted with one.
 ///
 /// # Errors
 /// `InvalidRequest`.
@@ -134,7 +134,7 @@ impl Endpoint {
         }))
     }
 
-    /// Accepts the setting that every bucket has anyway.
+    /// Accepts the setting that every bucket has by default.
     pub(crate) async fn put_bucket_encryption(
         &self,
         req: S3Request<PutBucketEncryptionInput>,

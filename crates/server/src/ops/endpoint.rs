@@ -34,9 +34,9 @@ pub(crate) struct Endpoint {
     pub(crate) expiry_wanted: Arc<Notify>,
     /// The keys, which decide which buckets a list shows.
     pub(crate) keys: KeyRing,
-    /// For bodies on their way to the disk.
+    /// The memory for bodies that are written to the store.
     pub(crate) blocks: BlockRoom,
-    /// For objects on their way out.
+    /// The memory for objects that are sent to clients.
     pub(crate) sends: SendRoom,
 }
 
@@ -50,8 +50,8 @@ impl Endpoint {
         store_call(move || work(&store)).await
     }
 
-    /// Returns a bucket that is about to be written to; creates a missing one if that is
-    /// configured, else fails with `NoSuchBucket` before any byte of the body is read.
+    /// Returns a bucket for a write. Creates a missing one if that is configured; otherwise fails
+    /// with `NoSuchBucket` before any byte of the body is read.
     pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
         let bucket = names::bucket(name)?;
         let wanted = bucket.clone();
@@ -73,7 +73,7 @@ impl Endpoint {
 
 #[cfg(test)]
 impl Endpoint {
-    /// Creates an endpoint over this store for tests, with a random owner and hardly any memory.
+    /// Creates an endpoint over this store for tests, with a random owner and little memory.
     pub(crate) fn for_test(store: haul_store::Store) -> Self {
         use crate::auth::grants::Grant;
         use crate::auth::keys::Credentials;

@@ -1,9 +1,9 @@
-//! The lifecycle of a bucket, as far as it is executed: AbortIncompleteMultipartUpload with a
+//! Handles the part of a bucket's lifecycle that is executed: AbortIncompleteMultipartUpload with a
 //! prefix.
 //!
-//! A rule with any other action is refused: accepting a rule without executing it would silently
-//! break a promise. The store executes the rules; the `x-amz-abort-date` of Create and ListParts
-//! announces when.
+//! A rule with any other action is refused, because accepting it without executing it would
+//! silently break a promise. The store executes the rules; the `x-amz-abort-date` of Create and
+//! ListParts announces the time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,18 +20,18 @@ const RULES: usize = 1000;
 const ID_CHARS: usize = 255;
 
 /// The end of the year 9999, the last date that a response can contain; converting a later one
-/// panics. A rule with more days is accepted and executed in its time, but not announced.
+/// panics. A rule with more days is accepted and executed, but not announced.
 const LAST_DATE_SECONDS: u64 = 253_402_300_799;
 
-/// The time when an upload will be aborted, and the rule.
+/// The time when an upload will be aborted, and the rule that applies.
 pub(super) struct AbortRule {
     pub(super) date: SystemTime,
     pub(super) rule_id: String,
 }
 
 impl Endpoint {
-    /// Returns the rule of the bucket that will abort this upload first. An error while looking for
-    /// it must not fail the request.
+    /// Returns the rule of the bucket that will abort this upload first. An error during the search
+    /// is ignored, because it must not fail the request.
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
         let bucket = upload.upload.object.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
@@ -140,7 +140,7 @@ fn rule_prefix(
     let filter = match (filter, old_style) {
         (Some(filter), None) => filter,
         (None, Some(prefix)) => return Ok(prefix),
-        // Exactly one of the two names the keys of the rule.
+        // Exactly one of the two must specify the keys of the rule.
         (Some(_), Some(_)) | (None, None) => return Err(Refusal::new(S3ErrorCode::MalformedXML)),
     };
     if filter.tag.is_some() || filter.and.is_some() {

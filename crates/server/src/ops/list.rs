@@ -1,4 +1,5 @@
-//! ListObjects, ListObjectsV2, ListObjectVersions: one page of the store in three documents.
+//! Implements ListObjects, ListObjectsV2 and ListObjectVersions: one page of the store in three
+//! document formats.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -61,7 +62,8 @@ impl Endpoint {
         let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, marker.clone(), max_keys).await?;
-        // Without a delimiter the last key is the next marker, and AWS leaves that to the client.
+        // Without a delimiter, the last key is the next marker, and AWS leaves the client to find
+        // it.
         let next_marker = page.next.clone().filter(|_| delimiter.is_some());
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(bucket),
@@ -206,7 +208,7 @@ impl Endpoint {
     }
 }
 
-/// Treats an empty delimiter as none, and leaves it out of the response.
+/// Treats an empty delimiter as absent, and omits it from the response.
 pub(super) fn given(delimiter: Option<String>) -> Option<String> {
     delimiter.filter(|delimiter| !delimiter.is_empty())
 }

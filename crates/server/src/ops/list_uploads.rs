@@ -1,4 +1,4 @@
-//! ListParts and ListMultipartUploads.
+//! Implements ListParts and ListMultipartUploads.
 
 use haul_parts::{PartNumber, UploadId};
 use haul_store::{ChecksumOrigin, ListUploads, PartInfo, UploadChecksum, UploadInfo, UploadPage};
@@ -104,14 +104,15 @@ impl Endpoint {
             next_upload_id_marker: Some(next_upload),
             prefix: Some(encoding.apply(prefix.unwrap_or_default())),
             request_charged: None,
-            // Ignored without a key marker, so it may be any text.
+            // The upload-id marker is ignored without a key marker, so it may be any text.
             upload_id_marker: Some(encoding.apply(upload_id_marker.unwrap_or_default())),
             uploads: Some(page.uploads.into_iter().map(|info| upload(info, encoding)).collect()),
         }))
     }
 }
 
-/// Zero (or less) is the beginning; a marker beyond the last number leaves nothing.
+/// Parses the part-number marker. Zero or less means the start; a marker beyond the last number
+/// leaves no parts.
 pub(super) fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
     match marker {
         ..=0 => Ok(None),
@@ -134,7 +135,8 @@ fn read_upload_marker(
     }
 }
 
-/// Returns the checksum that Create named. Lists show no other, as on AWS: neither the default one
+/// Returns the checksum that Create requested. As on AWS, lists contain no other: neither the
+/// default one nor those of single parts.
 /// nor those of single parts.
 fn chosen(info: &UploadInfo) -> Option<UploadChecksum> {
     Some(info.checksum).filter(|checksum| checksum.origin == ChecksumOrigin::Requested)

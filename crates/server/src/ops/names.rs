@@ -20,7 +20,7 @@ pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
     })
 }
 
-/// Parses an upload id; an invalid one names no upload.
+/// Parses an upload id; an invalid one is reported as a missing upload.
 pub(crate) fn upload(
     bucket_name: &str,
     key_text: &str,
@@ -51,7 +51,7 @@ fn no_part_number(given: &str) -> Refusal {
     )
 }
 
-/// Checks a version id: without versioning, only the one of unversioned objects exists.
+/// Checks a version id: without versioning, only that of unversioned objects exists.
 pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
     match version_id {
         None | Some("null" | "") => Ok(()),

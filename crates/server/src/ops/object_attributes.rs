@@ -1,7 +1,7 @@
-//! GetObjectAttributes.
+//! Implements GetObjectAttributes.
 //!
-//! AWS writes two values here unlike everywhere else: the ETag without quotes, and a composite
-//! checksum without the `-N` after it. `s3s` has no ETag without quotes, so this file writes the
+//! AWS writes two values differently here: the ETag without quotes, and a composite checksum
+//! without the `-N` after it. `s3s` cannot write an ETag without quotes, so this file writes the
 //! document.
 
 use std::io::Write;
@@ -133,8 +133,8 @@ fn checksum_element(checksum: &haul_store::ObjectChecksum) -> Checksum {
     }
 }
 
-/// Creates the element of parts, which only objects uploaded in parts have. It lists the parts only
-/// if the checksum of the object is composite; for all others AWS returns just their number.
+/// Creates the element with the parts, which only objects uploaded in parts have. Lists the parts
+/// only if the checksum of the object is composite; otherwise AWS returns only their number.
 fn parts_element(
     page: &ObjectPartPage,
     marker: i32,

@@ -1,11 +1,11 @@
 //! Streams an object to the socket, block by block.
 //!
 //! A blocking thread reads one block while the previous one is being sent, as long as there is room
-//! for both: a stalled reader keeps two blocks in memory. Without room the object is sent in small
-//! blocks, one at a time, which need none. The first block is read before the response begins, so
-//! that damage at the beginning becomes an error document. A later error cuts the connection before
-//! the bad bytes leave: the status was sent long ago, and missing bytes are the only remaining
-//! signal.
+//! for both: a stalled reader keeps two blocks in memory. Without room, the object is sent in small
+//! blocks, one at a time, which need none. The first block is read before the response starts, so
+//! that damage at the start becomes an error document. A later error closes the connection before
+//! the bad bytes are sent: the status has already been sent, and missing bytes are the only
+//! remaining signal.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ const SMALL_BLOCK_BYTES: usize = 64 * 1024;
 /// The number of unused blocks to keep: fresh memory costs the system about as much as filling it.
 const KEPT_BLOCKS_MAX: usize = 32;
 
-/// Memory and room for blocks; clones share both.
+/// Memory and room for blocks, shared by all clones.
 #[derive(Clone, Debug)]
 pub(crate) struct SendRoom {
     room: Room,
@@ -54,10 +54,10 @@ impl SendRoom {
     }
 }
 
-/// Returns the bytes of a reader as a body.
+/// Returns the bytes of a reader as a response body.
 ///
 /// # Errors
-/// The first block cannot be read, or is damaged.
+/// Fails if the first block cannot be read, or is damaged.
 pub(crate) async fn object_stream(
     reader: ObjectReader,
     sends: &SendRoom,
@@ -76,7 +76,7 @@ pub(crate) async fn object_stream(
     if left > 0 {
         stream.read_next(reader);
     }
-    // Its small block is free, so it does not wait.
+    // The small block is not in use yet, so this does not wait.
     if let ReadState::Reading(first) = std::mem::replace(&mut stream.state, ReadState::Done) {
         let first = first.await;
         let first =
@@ -99,13 +99,13 @@ struct ObjectStream {
     sends: SendRoom,
     access_key_id: AccessKeyId,
     small: Arc<SmallBlock>,
-    /// Keeps the slot of the request until everything is sent.
+    /// Keeps the slot of the request until all bytes are sent.
     _requester: Option<Requester>,
 }
 
 enum ReadState {
     Reading(JoinHandle<Read>),
-    /// Waits for the small block, which is being sent.
+    /// Waits for the small block, which is still being sent.
     Waiting(Box<ObjectReader>),
     Done,
 }
@@ -117,7 +117,7 @@ struct SmallBlock {
     free: AtomicWaker,
 }
 
-/// Bytes that are being sent. Their room is released when the connection has taken them.
+/// Bytes that are being sent. Their room is released once the connection has taken them.
 struct SendBlock {
     memory: Vec<u8>,
     filled: usize,
@@ -223,7 +223,7 @@ impl Stream for ObjectStream {
         };
         self.left = self.left.saturating_sub(block.filled as u64);
         if block.filled == 0 {
-            // hyper sees fewer bytes than the Content-Length and cuts the connection.
+            // hyper sees fewer bytes than the Content-Length, and closes the connection.
             return Poll::Ready(None);
         }
         if self.left > 0 {

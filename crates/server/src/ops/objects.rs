@@ -1,4 +1,4 @@
-//! PutObject, DeleteObject, DeleteObjects.
+//! Implements PutObject, DeleteObject and DeleteObjects.
 
 use haul_parts::{ChecksumAlgorithm, Key};
 use haul_store::{ObjectChecksum, PutOptions, WriteCondition};
@@ -35,7 +35,7 @@ impl Endpoint {
             headers: &req.headers,
             integrity: &integrity,
             trailers: req.extensions.get(),
-            // The checksum that AWS keeps if the client names none.
+            // AWS stores this checksum if the client names none.
             checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
         };
         let received = receive(&self.store, &self.blocks, arriving).await?;
@@ -113,7 +113,7 @@ impl Endpoint {
     }
 }
 
-/// Refuses a bypass of Object Lock, which no bucket has; AWS does so for any value.
+/// Refuses a bypass of Object Lock, which no bucket has. AWS refuses any value too.
 fn check_no_bypass(headers: &HeaderMap) -> Result<(), Refusal> {
     const BYPASS: &str = "x-amz-bypass-governance-retention";
     if !headers.contains_key(BYPASS) {

@@ -1,8 +1,8 @@
-//! GetObject, HeadObject.
+//! Implements GetObject and HeadObject.
 //!
-//! Both open the object in the same way (HEAD reads no byte of it), so their responses cannot
-//! differ. Headers are set here and not through `s3s`'s fields, because stored headers leave
-//! exactly as they came in.
+//! Both open the object in the same way (HEAD reads none of its bytes), so their responses cannot
+//! differ. Headers are set here and not through `s3s`'s fields, because stored headers are returned
+//! exactly as they were received.
 
 use haul_parts::{Bucket, Key, PartNumber};
 use haul_store::{ObjectInfo, ObjectReader, ReadRange};
@@ -125,8 +125,8 @@ impl Endpoint {
         Ok(OpenedObject { reader, headers, status })
     }
 
-    /// Opens the whole object if it is not the one that `If-Range` names: the client has the
-    /// beginning of another one, and the range may lie outside of this one.
+    /// Opens the whole object if it is not the one that `If-Range` names: the client has a part of
+    /// another one, and the range may lie outside this one.
     async fn whole_if_another(
         &self,
         (bucket, key): &(Bucket, Key),
@@ -145,7 +145,7 @@ impl Endpoint {
         Ok((!outside).then_some(whole))
     }
 
-    /// Sets the checksum of a part, as long as the object is still the one being read.
+    /// Sets the checksum of a part, if the object is still the one being read.
     async fn set_part_checksum(
         &self,
         (bucket, key): &(Bucket, Key),
@@ -185,7 +185,7 @@ fn as_get(input: HeadObjectInput) -> GetObjectInput {
     }
 }
 
-/// Sets the checksum of the whole object, but not for a range, whose bytes it would contradict.
+/// Sets the checksum of the whole object, except for a range, whose bytes would not match it.
 fn set_whole_checksum(object: &ObjectInfo, bytes: &std::ops::Range<u64>, headers: &mut HeaderMap) {
     if let Some(checksum) = object.checksum.as_ref().filter(|_| *bytes == (0..object.size_bytes)) {
         wire::set_object_checksum(headers, checksum);

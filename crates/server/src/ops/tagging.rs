@@ -1,4 +1,4 @@
-//! Tags of existing objects. Tags in the write itself are among its attributes.
+//! Handles tags of existing objects. Tags in the write itself are among its attributes.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};

@@ -1,5 +1,4 @@
-//! Validation of tags, of objects and of buckets: in the header of a write, and in a document.
-//!
+//! Validates the tags of objects and buckets, in the header of a write or in a document.
 //! AWS reports `InvalidTag` with the tag for a document, and `InvalidArgument` for the header as a
 //! whole.
 

@@ -1,8 +1,7 @@
-//! Requests that clients send by habit, answered as AWS does for a bucket without any
-//! configuration.
+//! Answers requests that clients send by habit as AWS does for a bucket without any configuration.
 //!
-//! Each first checks that the bucket (or object) exists: a response about a missing bucket would
-//! mislead. `s3s` answers everything else `NotImplemented`.
+//! Each operation first checks that the bucket (or object) exists, because a response about a
+//! missing bucket would mislead. `s3s` answers all other requests `NotImplemented`.
 
 use http::StatusCode;
 use s3s::dto::*;
@@ -37,7 +36,7 @@ impl Endpoint {
         Ok(S3Response::new(T::default()))
     }
 
-    /// Returns the response about the lock of an object: no bucket has Object Lock.
+    /// Returns the response about an object without a lock, because no bucket has Object Lock.
     pub(crate) async fn without_lock<T>(
         &self,
         bucket: &str,

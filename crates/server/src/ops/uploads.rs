@@ -1,4 +1,4 @@
-//! CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
+//! Implements CreateMultipartUpload, UploadPart, CompleteMultipartUpload and AbortMultipartUpload.
 
 use haul_parts::{ChecksumAlgorithm, ETag as PartETag};
 use haul_store::{

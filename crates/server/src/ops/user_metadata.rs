@@ -1,9 +1,9 @@
-//! `x-amz-meta-*`: read as sent, written as AWS writes it.
+//! Handles `x-amz-meta-*`: read as sent, written as AWS writes it.
 //!
-//! Values are kept as they came, RFC 2047 or not. Non-ASCII values leave as RFC 2047, in the manner
-//! of the Java library that AWS uses (its responses are recorded in LocalStack's tests):
-//! quoted-printable if more characters are ASCII than not, else base64; halved until a word has at
-//! most 75 characters.
+//! Values are stored as received, in RFC 2047 or not. Non-ASCII values are returned in RFC 2047,
+//! like the Java library that AWS uses (its responses are recorded in LocalStack's tests):
+//! quoted-printable if more characters are ASCII than not, else base64; split in halves until a
+//! word has at most 75 characters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,10 +19,10 @@ use crate::answer::refusal::Refusal;
 pub(super) const PREFIX: &str = "x-amz-meta-";
 /// The maximum bytes of user metadata, names and values together, by AWS's rule.
 const SIZE_MAX_BYTES: usize = 2048;
-/// The characters of a word that remain of 75 beside `=?UTF-8?Q?` and `?=`.
+/// The characters that remain of the 75 of a word, besides `=?UTF-8?Q?` and `?=`.
 const WORD_CHARS: usize = 63;
 
-/// Reads all names and values; a repeated name has both values.
+/// Reads all names and values; the values of a repeated name are joined.
 ///
 /// # Errors
 /// `MetadataTooLarge`.
@@ -114,7 +114,7 @@ fn write_hex(text: &mut String, byte: u8) {
 mod tests {
     use super::*;
 
-    /// The first three are AWS's responses in February 2026, the fourth is from its user guide.
+    /// The first three are AWS's responses in February 2026; the fourth is from its user guide.
     #[test]
     fn what_is_not_ascii_leaves_as_rfc_2047() {
         for (value, expected) in [

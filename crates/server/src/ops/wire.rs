@@ -29,7 +29,7 @@ pub(crate) fn etag(etag: &ETag) -> dto::ETag {
     dto::ETag::Strong(etag.unquoted().to_owned())
 }
 
-/// Formats a time for documents: in whole seconds, like AWS (`.000Z`), and so equal to
+/// Formats a time for documents in whole seconds, like AWS (`.000Z`), so that it equals
 /// `Last-Modified`.
 pub(crate) fn document_time(time: SystemTime) -> dto::Timestamp {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -66,7 +66,7 @@ pub(crate) fn set_object_checksum(headers: &mut HeaderMap, checksum: &ObjectChec
     set(headers, "x-amz-checksum-type", checksum.checksum_type().s3_name());
 }
 
-/// One checksum in the five fields of `s3s`'s documents.
+/// A checksum in the five fields of `s3s`'s documents.
 #[derive(Default)]
 pub(crate) struct ChecksumFields {
     pub(crate) crc32: Option<String>,
@@ -107,7 +107,7 @@ impl ChecksumFields {
         }
     }
 
-    /// Returns the one checksum that a document names.
+    /// Returns the checksum of a document, which may have only one.
     pub(crate) fn read(self) -> Result<Option<Checksum>, Refusal> {
         let values = [
             (ChecksumAlgorithm::Crc32, self.crc32),
