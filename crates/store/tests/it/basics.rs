@@ -68,7 +68,7 @@ fn parts_become_an_object_without_writing_data() {
     let upload = fixture.create("object");
     let bytes: Vec<Vec<u8>> =
         (0..5).map(|seed| pattern(seed, 1000 + usize::try_from(seed).unwrap())).collect();
-    // In any order; one is sent twice, one is not listed.
+    // The parts come in any order; one is sent twice, and one is not listed.
     let mut parts: Vec<_> = [4, 0, 2, 1, 3, 2]
         .into_iter()
         .map(|index| fixture.put_part(&upload, u32::try_from(index).unwrap() + 1, &bytes[index]))
@@ -288,14 +288,14 @@ fn open_with_format(format: u8) -> Error {
     error
 }
 
-/// The folder of a newer Haul is left unchanged, with an error that says so.
+/// The store refuses the folder of a newer Haul with a clear error and leaves it unchanged.
 #[test]
 fn a_newer_format_is_refused() {
     let error = open_with_format(3);
     assert!(matches!(error, Error::FormatTooNew { found: 3, known: 2, .. }), "{error}");
 }
 
-/// Format 1 had no checksums in its data files: read as format 2, all of them would look damaged.
+/// Format 1 had no checksums in its data files; read as format 2, all of them would look damaged.
 #[test]
 fn an_older_format_is_refused() {
     let error = open_with_format(1);

@@ -61,7 +61,7 @@ impl Upload {
         listed(&self.parts)
     }
 
-    /// The list with the checksum of each part.
+    /// Returns the list with the checksum of each part.
     fn list_with_checksums(&self) -> Vec<CompletedPart> {
         self.parts
             .iter()
@@ -73,7 +73,7 @@ impl Upload {
             .collect()
     }
 
-    /// The upload still completes after any refusal.
+    /// Asserts that the upload still completes, after any refusal.
     fn still_completes(self) {
         assert_eq!(
             self.fixture.store.list_parts(&self.upload, None, None).unwrap().parts,
@@ -157,7 +157,7 @@ fn all_parts_but_the_last_have_a_minimum() {
         }
         other => panic!("{other:?}"),
     }
-    // Alone, the first part is also the last.
+    // As the only part of the list, the first part is also the last.
     store
         .complete_multipart_upload(&upload, list[..1].to_vec(), CompleteOptions::default())
         .unwrap();
@@ -185,7 +185,7 @@ fn an_identical_complete_succeeds_while_its_object_exists() {
     assert_eq!(upload.complete(shorter).unwrap_err().s3_code(), "NoSuchUpload");
     let abort = upload.fixture.store.abort_multipart_upload(&upload.upload);
     assert_eq!(abort.unwrap_err().s3_code(), "NoSuchUpload");
-    // Also after opening again, but not once another version is the object.
+    // The same after the store is opened again, but not once the object has another version.
     let Upload { fixture, upload: reference, parts } = upload;
     let upload = Upload { fixture: fixture.reopen(), upload: reference, parts };
     assert_eq!(upload.complete(upload.list()).unwrap(), etag);
@@ -362,7 +362,7 @@ fn by_default_there_is_a_crc64nvme_of_the_whole() {
     let mut list = upload.list();
     list[2].checksum = Some(sha1);
     assert_eq!(upload.complete(list).unwrap_err().s3_code(), "InvalidPart");
-    // Create chose no type, so Complete has none to name; values of another algorithm are not
+    // Create chose no type, so Complete has no type to name; values of another algorithm are not
     // compared.
     for checksum_type in [ChecksumType::FullObject, ChecksumType::Composite] {
         let named =

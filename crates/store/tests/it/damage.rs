@@ -13,7 +13,7 @@ use crate::fixture::{
 };
 use crate::sim_disk::SimDisk;
 
-/// A store with an object of one piece, one of two parts, a copy, and an open upload.
+/// Creates a store with an object of one piece, one of two parts, a copy, and an open upload.
 fn filled() -> (SimDisk, Store) {
     let disk = SimDisk::new();
     let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
@@ -102,8 +102,8 @@ fn orphans_are_told_and_removed_only_when_asked() {
     assert_eq!((report.orphan_count, report.files, report.objects), (0, 1, 1));
 }
 
-/// A file with a valid name in the wrong folder was looked for in its proper place, counted as
-/// removed, and stayed.
+/// Regression: a file with a valid name in the wrong folder was looked for in its proper place,
+/// counted as removed, and stayed.
 #[test]
 fn strangers_among_the_data_files_are_named_and_stay() {
     let fixture = Fixture::new();
@@ -137,8 +137,8 @@ fn strangers_among_the_data_files_are_named_and_stay() {
     assert!(strangers.iter().all(|name| dir.join(name).exists()));
 }
 
-/// Opening removed every file that the metadata does not know. With metadata from a backup those
-/// are the objects written since.
+/// Regression: opening a store removed every file that the metadata does not know. With metadata
+/// from a backup, those files are the objects written since.
 #[test]
 fn opening_leaves_files_that_the_metadata_does_not_know() {
     let fixture = Fixture::new();
@@ -156,7 +156,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     std::fs::write(dir.join("meta.redb"), backup).unwrap();
     let store = Store::open(&dir, options()).unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 3);
-    // A new file does not take the place of one of them either.
+    // A new file does not replace one of them either.
     try_put(&store, &bucket, "other", b"other").unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 3);
     drop(store);
@@ -169,7 +169,8 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     }
 }
 
-/// A crash between a commit that releases a file and its removal: opening finishes it.
+/// The store crashes after the commit that releases a file and before its removal; opening the
+/// store removes the file.
 #[test]
 fn opening_removes_what_the_metadata_let_go() {
     let (disk, store) = filled();
@@ -177,7 +178,7 @@ fn opening_removes_what_the_metadata_let_go() {
     let reader = store.read_object(&bucket, &key("one"), ReadRange::Whole).unwrap();
     store.delete_object(&bucket, &key("one"), haul_store::WriteCondition::Always).unwrap();
     let before = disk.data_files();
-    // The reader holds the file, and the power fails.
+    // The power fails while the reader holds the file.
     let after = disk.power_on(1);
     drop(reader);
     let store = Store::open_on(Arc::new(after.clone()), options()).unwrap();
@@ -215,9 +216,9 @@ fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// Damaged metadata is never used, whichever byte changed: either opening fails, or nothing reads
-/// that byte. The state before the last transaction, which the database still has, must not replace
-/// the last one: what happened since was acknowledged.
+/// Damaged metadata is never used, whichever byte changed: either opening fails, or no operation
+/// reads that byte. The database still has the state before the last transaction, but must not fall
+/// back to it, because later writes were acknowledged.
 #[test]
 fn a_changed_metadata_byte_never_reverts_acknowledged_data() {
     let fixture = Fixture::new();
@@ -229,7 +230,7 @@ fn a_changed_metadata_byte_never_reverts_acknowledged_data() {
         .store
         .complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default())
         .unwrap();
-    // As `kill -9` leaves it: the files on disk while the store is open.
+    // `kill -9` leaves the files on disk as they are while the store is open.
     let killed = fixture.dir.path().join("killed");
     copy_folder(&fixture.store_dir().join("data"), &killed.join("data"));
     let metadata = std::fs::read(fixture.store_dir().join("meta.redb")).unwrap();
@@ -252,7 +253,8 @@ fn a_changed_metadata_byte_never_reverts_acknowledged_data() {
     assert!(found > 20, "{found} changes were found");
 }
 
-/// Every bit of the header, and every 41st byte of the pages, except zeros.
+/// Returns the changes to try: every bit of the header, and every 41st byte of the pages, except
+/// zeros.
 fn changes(metadata: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     const HEADER_BYTES: usize = 512;
     /// The bit that selects the newer of two headers: redb has no checksum over it.

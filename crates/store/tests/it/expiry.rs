@@ -15,7 +15,7 @@ use crate::sim_disk::SimDisk;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// A store whose clock the test moves, in seconds.
+/// Creates a store with a clock in seconds that the test moves.
 fn store_with_clock() -> (Store, Arc<AtomicU64>, SimDisk) {
     let seconds = Arc::new(AtomicU64::new(100 * DAY));
     let told = Arc::clone(&seconds);
@@ -31,7 +31,7 @@ fn store_with_clock() -> (Store, Arc<AtomicU64>, SimDisk) {
 fn old_uploads_expire_and_young_ones_stay() {
     let (store, seconds, disk) = store_with_clock();
     let bucket = bucket("expiry");
-    // More than one transaction aborts.
+    // The aborts need more than one transaction.
     for number in 0..250 {
         let upload = store
             .create_multipart_upload(&bucket, &key(&format!("old-{number}")), Default::default())

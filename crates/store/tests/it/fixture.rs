@@ -1,4 +1,4 @@
-//! A store in a folder of its own, and helpers that every test uses.
+//! A store in a folder of its own, and helpers for every test.
 
 use haul_testkit::random::Random;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) struct Fixture {
     pub(crate) dir: TempDir,
 }
 
-/// The smallest part in tests; one test checks the value of AWS.
+/// The smallest part size in tests; one test checks AWS's value.
 pub(crate) const PART_MIN_BYTES: u64 = 16;
 
 pub(crate) fn options() -> StoreOptions {
@@ -85,7 +85,7 @@ fn count_files(dir: &Path) -> (usize, u64) {
         } else if entry.file_name() != "store-id" {
             files += 1;
             let length = entry.metadata().unwrap().len();
-            // Each 64 KiB, or the rest of them, is followed by four bytes of checksum.
+            // Each 64 KiB, and the shorter rest, are followed by four bytes of checksum.
             bytes += length - 4 * length.div_ceil((64 << 10) + 4);
         }
     }
@@ -150,7 +150,7 @@ pub(crate) fn listed<'p>(parts: impl IntoIterator<Item = &'p PartInfo>) -> Vec<C
         .collect()
 }
 
-/// Bytes that differ from place to place and from seed to seed.
+/// Returns bytes that differ at each position and for each seed.
 pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
     Random::new(seed).bytes(length)
 }

@@ -1,5 +1,4 @@
-//! `kill -9` of a real process that writes to a real folder, repeatedly to the same one: every
-//! promise holds.
+//! Repeated `kill -9` of a real process that writes to the same real folder: every promise holds.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -21,7 +20,7 @@ struct Promise {
     in_doubt: bool,
 }
 
-/// The path of the example program, which is built together with this test.
+/// Returns the path of the example program, which is built together with this test.
 fn keep_writing() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -66,7 +65,7 @@ fn note(line: &str, promises: &mut HashMap<String, Promise>) {
     }
 }
 
-/// The program computes the same bytes.
+/// Returns bytes; the example program computes the same ones.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(seed | 1) >> 3).to_le_bytes()[0]).collect()
 }
@@ -83,7 +82,7 @@ fn what_a_killed_process_promised_is_there() {
         let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
         assert!(report.is_sound(), "round {round}: {:?}", report.problems);
         let store = Store::open(&dir, options()).unwrap();
-        // Linked but not committed: at most one file per client.
+        // A file may be linked but not committed: at most one per client.
         assert!(store.check().unwrap().orphan_count <= CLIENTS, "round {round}");
         store.sweep().unwrap();
         store.settle();
@@ -96,8 +95,8 @@ fn what_a_killed_process_promised_is_there() {
             };
             let promised = promise.object.map(|(seed, length)| bytes(seed, length));
             if promise.in_doubt && found != promised {
-                // The unanswered operation happened; the check has verified that it is whole.
-                // Replace it, so that the next round knows what to expect.
+                // The unanswered operation was carried out, and the check has verified that the
+                // object is whole. Replace it, so that the next round knows its content.
                 crate::fixture::try_put(&store, &bucket("killed"), name, &bytes(1, 10)).unwrap();
                 *promise = Promise { object: Some((1, 10)), in_doubt: false };
                 continue;

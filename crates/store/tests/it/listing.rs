@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::fixture::{Fixture, bucket, key, options, part_number, try_put};
 use crate::sim_disk::SimDisk;
 
-/// The definition of a listing in S3, as plain as possible.
+/// Computes the listing that S3 defines, as plainly as possible.
 fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
     let mut entries = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix)) {
@@ -169,7 +169,7 @@ fn many_objects_are_listed_page_by_page() {
     let store = Store::open_on(Arc::new(SimDisk::new()), options()).unwrap();
     let bucket = bucket("listed");
     store.create_bucket(&bucket).unwrap();
-    // Several threads, so that they share commits.
+    // Several threads share commits.
     let threads: Vec<_> = (0..8)
         .map(|thread| {
             let (store, bucket) = (store.clone(), bucket.clone());

@@ -1,4 +1,4 @@
-//! Data files without their metadata: nothing is created, nothing removed.
+//! Data files without their metadata: the store creates nothing and removes nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use haul_store::{Error, Repair, Store, check, data_files};
 use crate::fixture::{Fixture, bucket, options, pattern, try_put};
 use crate::sim_disk::SimDisk;
 
-/// A closed store with three objects, and its folder.
+/// Returns the folder of a closed store with three objects.
 fn closed() -> (tempfile::TempDir, std::path::PathBuf) {
     let fixture = Fixture::new();
     for number in 0..3 {
@@ -34,8 +34,8 @@ fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     found
 }
 
-/// After `rm meta.redb`, one command removed all data files with exit code 0: it created new
-/// metadata and removed every file that this did not know.
+/// Regression: after `rm meta.redb`, one command removed all data files with exit code 0. It
+/// created new metadata and removed every file that this metadata did not know.
 #[test]
 fn data_files_without_metadata_are_refused_and_stay() {
     let (_temp, dir) = closed();
@@ -53,7 +53,7 @@ fn data_files_without_metadata_are_refused_and_stay() {
     assert!(dir.join(&named[0]).exists());
 }
 
-/// Truncated metadata is no reason to start with an empty store either.
+/// Truncated metadata does not make the store start empty either.
 #[test]
 fn empty_metadata_is_damaged_and_not_made_new() {
     let (_temp, dir) = closed();
@@ -84,7 +84,7 @@ fn metadata_of_another_store_is_refused() {
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: Some(_), .. }), "{error:?}");
     assert!(contents(&dir.join("data")) == before, "data files changed");
-    // Without the line beside the data files, their store is unknown.
+    // Without the identifying line beside the data files, their store is unknown.
     std::fs::remove_file(dir.join("data/store-id")).unwrap();
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: None, .. }), "{error:?}");

@@ -1,8 +1,8 @@
 //! Random operations against the store and against a simple model: in any order, both return the
 //! same.
 //!
-//! Every client has its own keys, so that its own operations determine what it sees; the test is
-//! about what clients share (commits, files of copies, the sweep).
+//! Every client has its own keys, so that only its own operations determine its results; the test
+//! is about the things that clients share (commits, files of copies, the sweep).
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -248,7 +248,7 @@ fn run(seed: u64) {
             })
         })
         .collect();
-    // A sweep that runs all the time must not remove anything in use.
+    // A sweep that runs all the time must not remove a file in use.
     for _ in 0..50 {
         store.sweep().unwrap();
     }

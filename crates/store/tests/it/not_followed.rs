@@ -11,7 +11,8 @@ fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// A link `staging` led to an emptied folder elsewhere, and a link `lock` to an emptied file.
+/// Regression: a link `staging` led to another folder, which was emptied; a link `lock` led to a
+/// file, which was emptied too.
 #[test]
 fn a_link_in_place_of_what_the_store_needs_is_refused() {
     for name in ["staging", "data", "lock", "meta.redb", "meta.redb.new"] {
@@ -48,7 +49,7 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
     }
 }
 
-/// A FIFO in the place of a data file blocked `store check` for ever.
+/// Regression: a FIFO in the place of a data file blocked `store check` forever.
 #[test]
 fn links_and_special_files_among_the_data_are_named_and_stay() {
     let fixture = Fixture::new();
@@ -64,7 +65,7 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
     let elsewhere = temp.path().join("elsewhere");
     std::fs::rename(file(1), &elsewhere).unwrap();
     symlink(&elsewhere, file(1)).unwrap();
-    // Names of files that nothing refers to, and of a whole folder.
+    // These are names of files that nothing refers to, and the name of a whole folder.
     symlink(&elsewhere, file(900)).unwrap();
     fifo(&file(901));
     symlink(temp.path(), dir.join("data/000/005")).unwrap();
@@ -95,7 +96,7 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
     assert!(elsewhere.exists() && dir.join("data/000/005").exists(), "what links lead to stays");
 }
 
-/// A link in the place of a folder of data files, created while the store is closed.
+/// The link replaces a folder of data files while the store is closed.
 #[test]
 fn data_files_in_a_linked_folder_are_not_read_or_removed() {
     let fixture = Fixture::new();

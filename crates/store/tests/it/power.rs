@@ -20,7 +20,7 @@ use workload::{Client, Company, Hours};
 use crate::fixture::{bucket, key, listed, options, pattern, read, try_put, try_put_part};
 use crate::sim_disk::{Fault, SimDisk};
 
-/// Runs a little of every operation, until it is done or the power fails.
+/// Runs a few of every kind of operation, until all are done or the power fails.
 fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     let bucket = bucket("power");
     store.create_bucket(&bucket)?;
@@ -36,7 +36,7 @@ fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     promises.uploads.push(Upload::new(upload.clone()));
     let bytes: Vec<Vec<u8>> = (0..4).map(|seed| pattern(10 + seed, 600)).collect();
     let mut parts = Vec::new();
-    // The last one replaces part 2: its old file goes.
+    // The last part replaces part 2, and its old file is removed.
     for (number, bytes) in
         [(1, &bytes[0]), (2, &bytes[1]), (3, &bytes[2]), (4, &bytes[0]), (2, &bytes[3])]
     {
@@ -131,12 +131,12 @@ fn a_cut_at_every_step_of_opening_again_loses_nothing() {
     assert!(cuts > 300, "opening was cut {cuts} times only");
 }
 
-/// Opens the store, and closes it when all released files are removed.
+/// Opens the store, waits until all released files are removed, and closes it.
 fn open(disk: &SimDisk) -> Result<(), Error> {
     Store::open_on(Arc::new(disk.clone()), options()).map(|store| store.settle())
 }
 
-/// Everything that writes, in a random order; each seed is another one.
+/// All operations that write run in a random order, which the seed determines.
 #[test]
 fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
     let mut done = BTreeSet::new();
@@ -191,7 +191,7 @@ fn run_workload(seed: u64, power: Power) -> Run {
             assert!(disk.is_off(), "workload {seed}: {error:?}");
             break;
         }
-        // So that step numbers are the same in every run.
+        // Settling makes the step numbers the same in every run.
         client.store.settle();
     }
     let Client { promises, done, .. } = client;
@@ -270,7 +270,7 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
         (0..300).map(|number: u32| (key(&number.to_string()), WriteCondition::Always)).collect();
     store.delete_objects(&bucket, gone).unwrap();
     store.settle();
-    // Into the next folder: syncing that one says nothing about the previous one.
+    // The new file goes into the next folder; syncing that folder does not sync the previous one.
     try_put(&store, &bucket, "after", b"bytes").unwrap();
     for seed in 0..8 {
         let found = disk.power_on(seed);
@@ -290,7 +290,8 @@ fn a_full_disk_refuses_writes_and_recovers() {
     let kept = pattern(1, 5000);
     try_put(&store, &bucket, "kept", &kept).unwrap();
     let used = disk.used_bytes();
-    // With a hint the write is refused before the first byte, without one when the space runs out.
+    // With a hint of the length, the write is refused before the first byte; without one, when the
+    // space runs out.
     let hint = Some(8 << 20);
     let refused = store
         .begin_part(WriteOptions { size_hint_bytes: hint, checksums: Vec::new() })
@@ -309,7 +310,8 @@ fn a_full_disk_refuses_writes_and_recovers() {
     assert_eq!(page.objects.len(), 1);
 }
 
-/// Metadata alone fills the disk: the store stops before the database does, and deletes still work.
+/// Metadata alone fills the disk: the store refuses writes before the database fails, and deletes
+/// still work.
 #[test]
 fn a_disk_full_of_metadata_refuses_and_recovers() {
     let disk = SimDisk::new();
@@ -334,7 +336,7 @@ fn a_disk_full_of_metadata_refuses_and_recovers() {
         let name = format!("{number:05}{}", "-".repeat(900));
         delete(&store, &bucket, &name).unwrap();
     }
-    // The database keeps the space for itself until the store is opened again.
+    // The database keeps its space until the store is opened again.
     drop(store);
     let full_bytes = disk.used_bytes();
     disk.set_capacity(Some(full_bytes + (64 << 10)));

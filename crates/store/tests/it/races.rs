@@ -1,4 +1,4 @@
-//! Concurrent operations: the right ones win, and every result is true.
+//! Concurrent operations: the right one wins, and every result is true.
 
 use std::sync::{Arc, Barrier};
 
@@ -118,8 +118,8 @@ fn of_concurrent_conditional_puts_exactly_one_wins() {
     assert_eq!(fixture.data_files().0, 1, "the files of those that lost are gone");
 }
 
-/// A returned ETag means that ListParts shows that part unless a later one replaced it: so the last
-/// result is listed, every part is whole, and only one file stays.
+/// A returned ETag means that ListParts shows that part unless a later part replaced it. So the
+/// part of the last result is listed, every part is whole, and only one file stays.
 #[test]
 fn concurrent_senders_of_one_part_leave_one_whole_part() {
     for _ in 0..10 {
@@ -140,7 +140,7 @@ fn concurrent_senders_of_one_part_leave_one_whole_part() {
     }
 }
 
-/// A slow sender that starts first and ends last wins: the order of the results counts.
+/// A slow sender that starts first and ends last wins, because the order of the results counts.
 #[test]
 fn the_last_answer_is_the_part() {
     let fixture = Fixture::new();

@@ -58,8 +58,8 @@ fn ten_thousand_parts_complete_without_writing_data() {
         store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
     let took = begin.elapsed();
     println!("Complete of {PARTS} parts: {took:?}");
-    // The promise is 100 ms in release. This build has less optimisation and shares two cores with
-    // other tests, so compare with the upload, and with the work on the disk.
+    // The promise is 100 ms in a release build. This build is less optimised and shares two cores
+    // with other tests, so compare with the upload, and with the work on the disk.
     assert!(took < uploading / 5, "Complete took {took:?}, the upload {uploading:?}");
     assert!(
         disk.steps() - steps < 1000,

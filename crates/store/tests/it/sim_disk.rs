@@ -24,7 +24,7 @@ use haul_store::disk::{
 use content::{Folder, Inode, Name, PAGE_BYTES, Shared, pages};
 use handles::{SimDatabase, SimFile, SimStaged};
 
-/// A simulated disk; clones are the same disk.
+/// A simulated disk; all clones are the same disk.
 #[derive(Clone, Debug)]
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,

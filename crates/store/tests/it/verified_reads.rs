@@ -17,7 +17,7 @@ use crate::sim_disk::SimDisk;
 const SPAN_BYTES: usize = 64 << 10;
 const OBJECT_BYTES: usize = 3 * SPAN_BYTES + 1000;
 
-/// A store with one object in file 0.
+/// Creates a store with one object in file 0.
 fn one_object() -> (SimDisk, Store) {
     let disk = SimDisk::new();
     let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
@@ -49,7 +49,7 @@ fn upload(store: &Store, name: &str) -> UploadRef {
     store.create_multipart_upload(&bucket("verified"), &key(name), options).unwrap().upload
 }
 
-/// One flipped bit was returned with status 200 and wrong bytes.
+/// Regression: an object with a flipped bit was returned with status 200 and wrong bytes.
 #[test]
 fn a_flipped_bit_never_leaves_the_store() {
     let whole = pattern(1, OBJECT_BYTES);
@@ -59,7 +59,7 @@ fn a_flipped_bit_never_leaves_the_store() {
             disk.rot(FileId(0), at);
             let (bytes, error) = read_until(&store, "object", ReadRange::Whole, buffer_bytes);
             assert!(matches!(error, Some(Error::DamagedFile { .. })), "{at}: {error:?}");
-            // Everything before the damaged span is returned, and nothing of it.
+            // Everything before the damaged span is returned, and no byte of the span.
             assert_eq!(
                 bytes.len(),
                 at / SPAN_BYTES * SPAN_BYTES,
@@ -86,8 +86,8 @@ fn a_range_is_verified_and_needs_only_its_own_spans() {
     }
 }
 
-/// The checksums lie on the same disk as the bytes: a damaged one counts as damage, and no wrong
-/// byte is taken for right.
+/// The checksums are on the same disk as the bytes: a damaged checksum counts as damage, and no
+/// wrong byte is accepted.
 #[test]
 fn a_damaged_checksum_is_damage() {
     let (disk, store) = one_object();
@@ -97,7 +97,7 @@ fn a_damaged_checksum_is_damage() {
     assert!(matches!(error, Some(Error::DamagedFile { .. })), "{error:?}");
 }
 
-/// Both files are whole and of the same size: only their places are wrong.
+/// Both files are whole and of the same size: only their places are swapped.
 #[test]
 fn swapped_data_files_are_found() {
     let (disk, store) = one_object();
@@ -113,8 +113,8 @@ fn swapped_data_files_are_found() {
     assert!(!store.check().unwrap().is_sound());
 }
 
-/// A copy shares the files of its source, so it is as good as that; a part made of a range is read,
-/// and refused.
+/// A copy shares the files of its source, so it has the same damage; a part made from a range reads
+/// the source, and is refused.
 #[test]
 fn copies_of_damaged_objects_give_no_wrong_bytes() {
     let (disk, store) = one_object();
@@ -136,7 +136,7 @@ fn copies_of_damaged_objects_give_no_wrong_bytes() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-    /// Ranges of objects whose parts begin anywhere in the spans of their files.
+    /// Reads ranges of objects whose parts begin anywhere in the spans of their files.
     #[test]
     fn any_range_of_any_parts_is_read_right(
         cuts in proptest::collection::vec((0..OBJECT_BYTES as u64 - 20, 16..150_000_u64), 1..4),
