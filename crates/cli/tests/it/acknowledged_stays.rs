@@ -1,9 +1,9 @@
 //! Repeated `kill -9` of `haul serve` on one folder, under the load of boto3 and of `haul cp`.
 //!
 //! Both clients record every acknowledged write. After each restart, every acknowledged object must
-//! be present with its SHA-256, and no object may be present that was not sent completely. `haul
-//! cp` must survive the kill of its server and exit with 0. Finally, `haul store check` verifies
-//! the whole store.
+//! be present with its SHA-256, and no object may be present that was not sent completely.
+//! `haul cp` must survive the kill of its server and exit with 0. Finally, `haul store check`
+//! verifies the whole store.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Orphaned uploads at a store: `haul uploads` lists them with their bytes and cost, and `haul
-//! sweep` aborts them, whichever tool left them.
+//! Orphaned uploads at a store: `haul uploads` lists them with their bytes and cost, and
+//! `haul sweep` aborts them, whichever tool left them.
 
 use std::time::{Duration, Instant};
 

@@ -65,8 +65,8 @@ fn timeout_pauses_an_upload_as_one_signal_does() {
     assert!(!finished.stderr.contains("again:"), "{}", finished.stderr);
 }
 
-/// Ctrl-C while the command was still asking the store for unfinished uploads once printed `haul
-/// resume ID` for a journal without a record, and that command failed.
+/// Ctrl-C while the command was still asking the store for unfinished uploads once printed
+/// `haul resume ID` for a journal without a record, and that command failed.
 #[test]
 fn ctrl_c_before_create_offers_nothing_to_resume() {
     let scene = Scene::at_haul_serve();
