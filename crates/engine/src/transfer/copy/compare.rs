@@ -1,4 +1,4 @@
-//! Compares a copy with its source (P1).
+//! Compares a copy with its source (P1), by the values that the store returns for both.
 
 use haul_parts::{Checksum, ChecksumType, ETag};
 
@@ -7,12 +7,12 @@ use crate::remote::ObjectHead;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::full_object;
 
-/// Compares the store's properties of the source with those of the copy: ETag, and checksum of the
-/// full object. Only a checksum can prove a difference: ETags of the same bytes differ if one
-/// object is encrypted or has other parts.
+/// Compares the store's properties of the source with those of the copy: the ETag, and the checksum
+/// of the full object. Only a checksum can prove a difference: the ETags of equal bytes differ if
+/// one object is encrypted or is divided into other parts.
 ///
 /// # Errors
-/// The difference.
+/// Returns a description of the difference.
 pub(super) fn whole(
     source: &ObjectHead,
     etag: Option<&ETag>,
@@ -31,11 +31,11 @@ pub(super) fn whole(
     Ok(if same_etag { CopyProof::ETag } else { CopyProof::Unproven })
 }
 
-/// Compares a copy that is still in parts: its ETag is the hash of their MD5s, its checksum the
-/// combination of theirs.
+/// Compares a copy whose upload is not complete yet: its ETag is the hash of its parts' MD5s, and
+/// its checksum is combined from the checksums of its parts.
 ///
 /// # Errors
-/// The difference.
+/// Returns a description of the difference.
 pub(super) fn parts(source: &ObjectHead, parts: &[SentPart]) -> Result<CopyProof, String> {
     let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
     whole(source, md5s.map(ETag::composite).as_ref(), full_object(parts))

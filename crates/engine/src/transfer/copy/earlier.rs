@@ -1,9 +1,9 @@
-//! An earlier run of the same copy, and whether it is continued.
+//! Finds an earlier run of the same copy, and decides whether this run resumes it.
 //!
-//! A copy in parts has the journal of an upload whose source is an object. It continues the way it
-//! was begun, by the store or through this machine, as long as the source is the same version. A
-//! part of another version cannot be compared without a download, so the parts of another version
-//! are removed and the copy is restarted (P4).
+//! A copy in parts has the journal of an upload whose source is an object. It is resumed with the
+//! method it began with (by the store, or through this machine), provided that the source is still
+//! the same version. Checking a part of another version would require a download, so if the version
+//! differs, the existing parts are removed and the copy is restarted (P4).
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Earlier {
         let (begun, options) = (&summary.beginning, &mut context.options);
         options.part_size_bytes = options.part_size_bytes.or(begun.part_size_bytes);
         if matches!(choice, JournalChoice::Given(_)) {
-            // The options of the first run apply, also if the copy has to be restarted.
+            // The options of the first run apply even if the copy has to be restarted.
             options.attributes = begun.attributes.clone();
             options.if_none_match = begun.if_none_match;
             options.if_match.clone_from(&begun.if_match);
@@ -60,10 +60,10 @@ impl Earlier {
         )
     }
 
-    /// Gives up a run that cannot be continued because the source is another version now.
+    /// Discards the earlier run if it cannot be resumed because the source is another version now.
     ///
     /// # Errors
-    /// [`Error::SourceChangedSince`] if the options ask for it, and errors of the removal.
+    /// [`Error::SourceChangedSince`] if the options ask for it, and errors from the removal.
     pub(super) async fn still_good(
         self,
         context: &mut Context,
@@ -97,7 +97,7 @@ impl Earlier {
         Ok(None)
     }
 
-    /// Stops before anything was sent.
+    /// Handles a stop request that arrives before this run has sent anything.
     pub(super) async fn stopped(self, context: &Context, request: StopRequest) -> Error {
         if request < StopRequest::Cancel {
             return self.paused(context, None);
@@ -109,7 +109,7 @@ impl Earlier {
         }
     }
 
-    /// Handles a store that does not list the upload: everything stays.
+    /// Handles a store that does not list the upload: its parts and its journal stay.
     pub(super) fn failed(self, context: &Context, error: Error) -> Error {
         match error {
             error @ Error::Store { .. } => self.paused(context, Some(Box::new(error))),

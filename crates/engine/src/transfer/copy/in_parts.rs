@@ -1,4 +1,4 @@
-//! A copy by UploadPartCopy: an upload whose parts the store makes itself.
+//! Copies an object with UploadPartCopy: an upload whose parts the store itself makes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -61,17 +61,17 @@ pub(super) async fn upload_of(
     }
 }
 
-/// The parts of one copy, until it is complete.
+/// The parts of one copy, from the start of its upload until Complete.
 pub(super) struct Copied {
     store: Arc<dyn Store>,
     origin: Arc<SourceObject>,
     target: ObjectRef,
-    /// The number of parts that the store makes; `None`: the parts are streamed.
+    /// The number of parts that the store makes; `None` if the parts are streamed.
     part_count: Option<u32>,
-    /// The parts have the sizes of the source's.
+    /// Whether the parts have the same sizes as the parts of the source.
     cut_as_source: bool,
     require_proof: bool,
-    /// Unrecorded parts of an earlier run count.
+    /// Whether at least one part of an earlier run is used that the journal does not record.
     unrecorded: AtomicBool,
     proof: OnceLock<CopyProof>,
 }
@@ -98,8 +98,8 @@ impl Copied {
         self.part_count.is_none()
     }
 
-    /// Builds the report from what was proven before Complete; for a copy in one request, and for
-    /// one that an earlier run completed, from its current properties.
+    /// Builds the report from the checks made before Complete. For a copy in one request, and for a
+    /// copy that an earlier run completed, builds it from the object's current properties.
     pub(super) fn report(
         &self,
         report: UploadReport,
@@ -150,9 +150,10 @@ impl PartMaker for Copied {
         Some(Arc::new(PartCopier { store, origin, upload }))
     }
 
-    /// A recorded part was copied from this version, because every request named it. An unrecorded
-    /// one (a kill between answer and record) may belong to another client, so it counts only if
-    /// the comparison of the whole would detect that.
+    /// Decides whether a part of an earlier run is used. A recorded part was copied from this
+    /// version, because every request named the version. An unrecorded part (the process was killed
+    /// between the answer and the record) may belong to another client, so it is used only if the
+    /// comparison of the whole object would detect that.
     fn earlier(&self, stored: &StoredPart, recorded: Option<&PartRecord>) -> EarlierPart {
         if self.is_streamed() {
             return EarlierPart::Read;
@@ -203,7 +204,7 @@ impl CopyProof {
     }
 }
 
-/// Lets the store make parts from the source.
+/// The mover that makes the store copy parts from the source.
 struct PartCopier {
     store: Arc<dyn Store>,
     origin: Arc<SourceObject>,
@@ -230,13 +231,15 @@ impl Mover for PartCopier {
                         attempt,
                         etag: copied.etag,
                         checksum: copied.checksum,
-                        // A part alone proves nothing: the whole is compared before Complete.
+                        // A single part proves nothing: the whole object is compared before
+                        // Complete.
                         proof: Proof::Unproven,
                     });
                 }
                 Err(error) => error,
             };
-            // A store that ignores the condition reports a range outside of a shorter version.
+            // A store that ignores the condition reports an invalid range if the new version is
+            // shorter.
             let concerns_the_source =
                 matches!(error.kind, Kind::PreconditionFailed | Kind::NoSuchKey | Kind::Rejected);
             // If the source cannot be queried either, the refusal is the better error.

@@ -1,8 +1,8 @@
-//! The part sizes of a source, so that its copy has the same parts and the same ETag.
+//! Determines the part sizes of a source, so that its copy gets the same parts and the same ETag.
 //!
-//! HeadObject describes each part; where the store does not know `partNumber`, the number of parts
-//! in the ETag is compared with the part sizes that tools use. A wrong guess affects the ETag,
-//! never the bytes: the parts cover the object in any case.
+//! HeadObject describes each part. If the store does not support `partNumber`, the number of parts
+//! in the ETag is compared with the part sizes that common tools use. A wrong guess changes the
+//! ETag, never the bytes: the parts cover the whole object in any case.
 
 use std::sync::Arc;
 
@@ -27,12 +27,12 @@ const USUAL_MIB: [u64; 14] = [8, 5, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 25
 #[derive(Clone, Debug)]
 pub(super) struct SourceLayout {
     plan: PartPlan,
-    /// Parts of unequal size. The plan then only has the same number of parts.
+    /// The parts, if they differ in size. The plan then only has the same number of parts.
     unequal: Option<Arc<[PlannedPart]>>,
 }
 
 impl SourceLayout {
-    /// Chooses equal parts of the size that the caller gave, or of one that follows from the
+    /// Chooses parts of equal size: the size that the caller gave, or one that follows from the
     /// length.
     pub(super) fn chosen(
         source: &ObjectRef,
@@ -45,7 +45,7 @@ impl SourceLayout {
         Ok(Self { plan, unequal: None })
     }
 
-    /// Determines the parts of the source; `None`: it was put in one request, or its parts are
+    /// Determines the parts of the source; `None` if it was put in one request, or if its parts are
     /// unknown.
     pub(super) async fn of_source(origin: &SourceObject, limits: &Limits) -> Option<Self> {
         let head = origin.head();
@@ -91,10 +91,10 @@ impl SourceLayout {
         Some(Self { plan: plan.unwrap_or(default), unequal: None })
     }
 
-    /// Determines parts of different sizes, as uploads of streams leave them.
+    /// Determines parts of different sizes, such as those of uploaded streams.
     async fn unequal(origin: &SourceObject, limits: &Limits, count: u16) -> Option<Self> {
         let size_bytes = origin.head().size_bytes;
-        // A plan that counts them.
+        // This plan is only used to enumerate the part numbers.
         let loose = Limits { part_size_min_bytes: 1, ..*limits };
         let plan = equal(size_bytes, &loose, size_bytes.div_ceil(u64::from(count)), count)?;
         let heads = stream::iter(plan.parts().map(|planned| async move {
@@ -132,15 +132,15 @@ impl SourceLayout {
     }
 }
 
-/// Returns the plan of equal parts of that size, if it has that many parts. The only part of a
-/// short object may be below the minimum.
+/// Returns the plan with parts of this size, if it has `count` parts. The only part of a short
+/// object may be smaller than the store's minimum.
 fn equal(size_bytes: u64, limits: &Limits, part_size_bytes: u64, count: u16) -> Option<PartPlan> {
     let wanted = part_size_bytes.max(limits.part_size_min_bytes);
     let plan = PartPlan::new(size_bytes, limits, Some(wanted)).ok()?;
     (plan.part_count() == count).then_some(plan)
 }
 
-/// Returns whether the second part and the last one are as in the plan: growing parts differ there.
+/// Returns whether the second part and the last part match the plan: parts that grow differ there.
 async fn follows(origin: &SourceObject, plan: &PartPlan) -> bool {
     let second = plan.parts().nth(1);
     let last = plan.parts().next_back().filter(|_| plan.part_count() > 2);

@@ -1,12 +1,12 @@
-//! Copies from store to store.
+//! Copies objects from store to store.
 //!
-//! The store moves the bytes where it can: with CopyObject for an object of at most 5 GiB that was
-//! put in one request, with UploadPartCopy for all others, in the parts of the source, because
-//! CopyObject would change the ETag of an object that was made of parts. If the store cannot copy,
-//! or source and target are in two stores, the bytes are streamed through the memory budget
-//! ([`relay`]). Every form is bound to one version of the source ([`origin`]), and the copy is
-//! compared with the store's properties of that version ([`compare`]). A copy in parts has a
-//! journal and is resumed like an upload ([`earlier`]).
+//! The store moves the bytes if it can: with CopyObject for an object of at most 5 GiB that was put
+//! in one request, and with UploadPartCopy for every other object, with the same parts as the
+//! source, because CopyObject would change the ETag of an object that consists of parts. If the
+//! store cannot copy, or if source and target are in two stores, the bytes are streamed through the
+//! memory budget ([`relay`]). Each method is bound to one version of the source ([`origin`]), and
+//! the copy is compared with the store's properties of that version ([`compare`]). A copy in parts
+//! has a journal and is resumed like an upload ([`earlier`]).
 
 mod compare;
 mod earlier;
@@ -86,7 +86,7 @@ pub enum CopyProof {
 /// One copy: its source, its target, and the resources that it shares with other transfers.
 struct Context {
     resources: Resources,
-    /// The store of the source; `None`: that of the target.
+    /// The store of the source; `None` if it is the same as the target's.
     source_store: Option<Arc<dyn Store>>,
     source: ObjectRef,
     target: ObjectRef,
@@ -95,8 +95,8 @@ struct Context {
     progress: Progress,
 }
 
-/// Starts a copy of `source`, in `source_store` if that is another one, to `target`, with the
-/// shared resources of an engine.
+/// Starts a copy of `source` to `target` with the shared resources of an engine. The source is in
+/// `source_store`, or in the target's store if that is `None`.
 pub(crate) fn start(
     resources: &Resources,
     source_store: Option<Arc<dyn Store>>,
@@ -140,7 +140,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     if context.source_store.is_some() || earlier.as_ref().is_some_and(Earlier::is_streamed) {
         return Box::pin(relay::copy(&context, origin, layout, stop)).await;
     }
-    // A copy that was begun in parts is continued in parts.
+    // A copy that an earlier run began in parts is resumed in parts.
     let in_one_request =
         layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES && earlier.is_none();
     let copied = match &layout {
@@ -195,13 +195,13 @@ impl Context {
         }
     }
 
-    /// Returns the name of the target's store, the same from run to run.
+    /// Returns the name of the target's store, which is the same from run to run.
     fn store_name(&self) -> String {
         let name = self.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
         name.unwrap_or_else(|| self.resources.store.endpoint())
     }
 
-    /// Returns whether nothing of an object changes that is copied onto itself, which S3 refuses.
+    /// Returns true if an object would be copied onto itself without any change, which S3 refuses.
     fn is_without_change(&self) -> bool {
         self.source_store.is_none()
             && self.source == self.target
@@ -216,7 +216,7 @@ impl Context {
         *wanted != kept
     }
 
-    /// Returns the attributes of the copy where every field has to be given.
+    /// Returns the attributes of the copy for requests that must state every field.
     fn carried(
         &self,
         origin: &SourceObject,
@@ -263,7 +263,7 @@ impl Context {
     }
 }
 
-/// Returns the algorithm by which a copy in parts can be compared with its source.
+/// Returns the checksum algorithm by which a copy in parts can be compared with its source.
 fn comparable_algorithm(origin: &SourceObject) -> ChecksumAlgorithm {
     match origin.head().checksum {
         Some((checksum, ChecksumType::FullObject)) if checksum.algorithm().combines() => {
@@ -273,8 +273,8 @@ fn comparable_algorithm(origin: &SourceObject) -> ChecksumAlgorithm {
     }
 }
 
-/// Returns whether the store does not know the request: 501, or 405 as proxies and older stores
-/// answer.
+/// Returns whether the store does not support the request: 501, or 405 from proxies and older
+/// stores.
 fn is_unsupported(error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     matches!(source.operation, Operation::CopyObject | Operation::UploadPartCopy)

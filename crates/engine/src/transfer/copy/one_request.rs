@@ -1,9 +1,10 @@
-//! A copy by CopyObject, which is atomic by itself.
+//! Copies an object with CopyObject, which is atomic by itself.
 //!
-//! CopyObject cannot be undone. A request whose answer is lost, or not awaited, may have replaced
-//! the target or may still do so: then the target is queried (P6). If the copy replaces metadata it
-//! has a token of ours; otherwise it is ours if it equals the source and was written since. If that
-//! does not settle the outcome, it is reported as a doubt.
+//! CopyObject cannot be undone. If the answer to a request is lost or not awaited, the request may
+//! have replaced the target or may still replace it, so the target is queried (P6). A copy that
+//! replaces metadata carries our token, which identifies it; any other copy counts as ours if it
+//! equals the source and was written after our request. If the query does not settle the outcome,
+//! the error reports that the outcome is in doubt.
 
 use std::time::Duration;
 
@@ -48,20 +49,20 @@ pub(super) async fn copy(
 /// The combined outcome of the attempts so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// None was carried out.
+    /// No attempt was carried out.
     Known,
-    /// The store has finished each of them; the target shows the result.
+    /// The store has finished every attempt; the target shows the result.
     Visible,
-    /// One has no answer: it may be carried out at any time.
+    /// At least one attempt has no answer: it may still be carried out at any time.
     Open,
 }
 
 /// The state of the target.
 enum Landed {
     Ours(Box<ObjectHead>),
-    /// It was not carried out and cannot be any more: its condition does not hold.
+    /// The copy was not carried out and cannot be any more: its condition does not hold.
     Never,
-    /// It was not carried out so far, or the store did not answer the question.
+    /// The copy has not been carried out so far, or the store did not answer the query.
     Unsettled(Box<StoreError>),
 }
 
@@ -113,7 +114,7 @@ impl Copying<'_> {
             {
                 continue;
             }
-            // Check before another 5 GiB are copied.
+            // Query the target before another 5 GiB are copied.
             if error.outcome_unknown
                 && let Landed::Ours(head) = self.look().await
             {
@@ -138,7 +139,7 @@ impl Copying<'_> {
         unreachable!("the loop ends only by returning")
     }
 
-    /// Returns whether the target has a condition too.
+    /// Returns whether the request has a condition on the target too.
     fn is_conditional(&self) -> bool {
         self.context.options.if_none_match || self.context.options.if_match.is_some()
     }
@@ -146,7 +147,7 @@ impl Copying<'_> {
     fn request(&self) -> CopyRequest {
         let Context { options, .. } = self.context;
         let attributes = self.token.as_ref().map(|token| {
-            // CopyObject keeps the tags unless it gets others.
+            // CopyObject keeps the tags unless the request sets others.
             let mut attributes = self.context.carried(self.origin, &options.attributes.tags);
             attributes.metadata.insert(TOKEN_METADATA.to_owned(), token.clone());
             attributes
@@ -161,8 +162,8 @@ impl Copying<'_> {
         }
     }
 
-    /// Closing the connection does not stop a request in flight; its answer is awaited for as long
-    /// as a pause waits.
+    /// Waits for the answer to a request in flight, for as long as a pause would wait. Closing the
+    /// connection does not stop the request.
     async fn last_answer(
         &self,
         copying: impl Future<Output = Result<UploadedPart, StoreError>>,
@@ -179,7 +180,7 @@ impl Copying<'_> {
         }
     }
 
-    /// Settles the outcome after the last request. `end` is the result if no attempt was carried
+    /// Determines the outcome after the last request. `end` is the result if no attempt was carried
     /// out.
     async fn settle(&self, end: Error) -> Result<CopyReport, Error> {
         if self.outcome == Outcome::Known {
@@ -187,7 +188,7 @@ impl Copying<'_> {
         }
         if self.outcome == Outcome::Open {
             let reason = match &end {
-                // The error's own text would claim that nothing was left.
+                // The text of this error would claim that nothing was left at the store.
                 Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
                 other => other.to_string(),
             };
@@ -236,7 +237,7 @@ impl Copying<'_> {
         let source = self.origin.head();
         let same =
             compare::whole(source, Some(&head.etag), head.checksum.map(|(checksum, _)| checksum));
-        // `Last-Modified` has whole seconds.
+        // `Last-Modified` is precise to whole seconds only.
         let since =
             head.last_modified.is_some_and(|time| time.as_second() >= self.began.as_second());
         since
@@ -244,8 +245,8 @@ impl Copying<'_> {
             && matches!(same, Ok(CopyProof::ETag | CopyProof::Checksum))
     }
 
-    /// Handles the answer. What it does not prove is checked at the copy, which also detects a
-    /// source that was overwritten meanwhile at a store that ignores the condition.
+    /// Handles the answer. If the answer does not prove the copy, the copy itself is checked, which
+    /// also detects a source that was overwritten meanwhile at a store that ignores the condition.
     async fn copied(&self, copied: UploadedPart) -> Result<CopyReport, Error> {
         let mut found = (copied.etag, copied.checksum);
         let mut proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
@@ -262,7 +263,7 @@ impl Copying<'_> {
         self.end(proof, found.0, found.1)
     }
 
-    /// Handles a copy that was found after its answer was lost.
+    /// Handles a copy whose answer was lost and which was found at the target.
     fn found(&self, head: ObjectHead) -> Result<CopyReport, Error> {
         let checksum = head.checksum.map(|(checksum, _)| checksum);
         self.end(
@@ -318,9 +319,9 @@ impl Copying<'_> {
 fn outcome_of(error: &StoreError) -> Outcome {
     match error.kind {
         _ if error.outcome_unknown => Outcome::Open,
-        // A gateway answers like this when it has lost the store behind it.
+        // A gateway sends this answer when it has lost its connection to the store.
         Kind::Server if error.code.is_none() => Outcome::Open,
-        // Our own lost attempt may make the condition false for the next one.
+        // Our own attempt with the lost answer may make the condition false for the next attempt.
         Kind::Server | Kind::Malformed | Kind::PreconditionFailed | Kind::ConditionalConflict => {
             Outcome::Visible
         }

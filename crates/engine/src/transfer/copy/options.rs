@@ -13,11 +13,11 @@ pub struct CopyOptions {
     /// Attributes that replace those of the source, field by field: `None` or empty keeps the
     /// source's value. The storage class and the website redirect are never inherited.
     pub attributes: ObjectAttributes,
-    /// Size in bytes of every part but the last; `None`: the parts of the source, or else chosen
-    /// from the length.
+    /// Size in bytes of every part but the last. `None`: the same parts as the source or, if those
+    /// are unknown, a size chosen from the length.
     pub part_size_bytes: Option<u64>,
-    /// Treat a copy that cannot be proven as an error. A copy made by CopyObject is at the store by
-    /// then.
+    /// Treat a copy that cannot be proven as an error. A copy made by CopyObject already exists at
+    /// the store at that point.
     pub require_proof: bool,
     /// Send `If-None-Match: *`: fail if the target exists.
     pub if_none_match: bool,
@@ -32,14 +32,14 @@ pub struct CopyOptions {
     /// The journal of a copy in parts, so that it can be resumed after a crash; `None`: no journal,
     /// and a failed copy is aborted. A copy in one request has no journal.
     pub journal: Option<JournalOptions>,
-    /// For the journal: the store of a source that is not in the target's store.
+    /// The store of the source, for the journal, if it differs from the target's store.
     pub source_store: SourceStore,
-    /// What to do if the source has changed when a recorded copy is resumed. No part of the earlier
-    /// version is kept: with [`OnChange::Resend`] the copy is restarted.
+    /// What to do if the source has changed since a recorded copy began. No part of the earlier
+    /// version is kept: [`OnChange::Resend`] restarts the copy.
     pub on_change: OnChange,
 }
 
-/// The data a later run needs to find the store of a source again.
+/// The data that a later run needs to connect to the source's store again.
 #[derive(Clone, Debug, Default)]
 pub struct SourceStore {
     /// A name of that store that stays the same from run to run; `None`: its endpoint.

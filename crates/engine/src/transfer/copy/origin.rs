@@ -1,8 +1,9 @@
-//! The source of a copy: the version that is copied, and the check that it is still there.
+//! The source of a copy: the version that is copied, and the check that the object is still that
+//! version.
 //!
-//! Every request names a strong ETag (`x-amz-copy-source-if-match`). Not every store obeys that
-//! (Ceph RGW 16.2), and a weak or missing ETag cannot be named: so the source is queried once more
-//! before the copy appears, or, after CopyObject, if the copy does not prove itself.
+//! Every request names a strong ETag (`x-amz-copy-source-if-match`). Some stores ignore the
+//! condition (Ceph RGW 16.2), and a weak or missing ETag cannot be named. So the source is queried
+//! once more before the copy appears or, after CopyObject, if the copy does not prove itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +23,10 @@ pub(super) struct SourceObject {
     pub(super) object: ObjectRef,
     pub(super) retry: RetryPolicy,
     version: Version,
-    /// False after the store refused `If-Match` although the object is still this version.
+    /// Whether requests name the ETag; false after the store refused `If-Match` for an unchanged
+    /// object.
     names_etag: AtomicBool,
-    /// The source is in another store than the copy.
+    /// Whether the source is in another store than the copy.
     is_elsewhere: bool,
     /// The record by which a later run finds this version again.
     record: ObjectRecord,
@@ -54,14 +56,15 @@ impl SourceObject {
         self.version.head()
     }
 
-    /// Returns the record for a journal; `None` if versions cannot be distinguished.
+    /// Returns the record for a journal; `None` if the store gives nothing to distinguish versions
+    /// by.
     pub(super) fn record(&self, streamed: bool) -> Option<ObjectRecord> {
         let version = &self.record.version;
         let telling = !version.etag.is_empty() || version.modified_at.is_some();
         telling.then(|| ObjectRecord { streamed, ..self.record.clone() })
     }
 
-    /// Returns the name for messages.
+    /// Returns the name of the source for messages.
     pub(super) fn name(&self) -> String {
         if self.is_elsewhere {
             format!("{} at {}", self.object, self.store.endpoint())
@@ -75,8 +78,8 @@ impl SourceObject {
         self.version.if_match().filter(|_| self.names_etag.load(Ordering::Relaxed))
     }
 
-    /// Stops sending the condition: a proxy that weakens ETags makes every one of them fail.
-    /// Returns true the first time, if there was one.
+    /// Stops sending the condition, because a proxy that weakens ETags makes every condition fail.
+    /// Returns true on the first call, if a condition was sent before.
     pub(super) fn stop_naming_the_etag(&self) -> bool {
         self.names_etag.swap(false, Ordering::Relaxed)
     }
@@ -97,7 +100,7 @@ impl SourceObject {
         }
     }
 
-    /// Verifies that the answer to a GetObject is of this version. `Err` contains the difference.
+    /// Checks that the answer to a GetObject is of this version. `Err` contains the difference.
     pub(super) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
         self.version.is_of(body)
     }

@@ -1,7 +1,8 @@
-//! A copy through this machine: the source is read like a file of an upload, and sent.
+//! Copies an object through this machine: reads the source as an upload reads a file, and sends it.
 //!
-//! For two stores, and for a store that does not copy. All guarantees of uploads apply; the parts
-//! are those of the source if these are equal in size, so that the ETags agree.
+//! This is for copies between two stores, and for stores that cannot copy. All guarantees of
+//! uploads apply. If the parts of the source are equal in size, the copy has the same parts, so
+//! that the ETags agree.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use crate::source::{Change, Source, SourceRecord};
 use crate::transfer::StopSignal;
 use crate::transfer::upload;
 
-/// The maximum number of bodies kept open because the next read may continue there.
+/// The maximum number of bodies kept open because the next read may continue in one of them.
 const BODIES_MAX: usize = 32;
 
 /// Streams the source to the target.
@@ -36,7 +37,7 @@ pub(super) async fn copy(
 ) -> Result<CopyReport, Error> {
     let copied = Arc::new(Copied::new(context, &origin, None));
     let mut made = upload_of(context, &origin, &copied).await;
-    // In one request the checksum need not be combinable.
+    // A single request does not need a checksum that can be combined from parts.
     if let (None, Some((checksum, ChecksumType::FullObject))) = (&layout, origin.head().checksum)
         && origin.head().size_bytes < made.options.multipart_threshold_bytes
     {
@@ -60,7 +61,7 @@ type Body = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
 /// A body that has been read up to a position of the object.
 struct OpenBody {
     position_bytes: u64,
-    /// Bytes that arrived and were not taken.
+    /// Bytes that were received and have not been read yet.
     rest: Bytes,
     body: Body,
 }
@@ -70,9 +71,9 @@ pub(super) struct ObjectSource {
     origin: Arc<SourceObject>,
     runtime: Handle,
     open: Mutex<Vec<OpenBody>>,
-    /// The difference, once another version has been detected.
+    /// The difference, set as soon as another version is detected.
     changed: OnceLock<String>,
-    /// The bytes pass through this machine.
+    /// Whether the bytes pass through this machine.
     streamed: bool,
 }
 
@@ -155,7 +156,7 @@ impl ObjectSource {
         Ok(OpenBody { position_bytes, rest: Bytes::new(), body: body.bytes })
     }
 
-    /// Returns why the source cannot be read: another version is not a network error.
+    /// Returns the reason why the source cannot be read: a changed version is not a network error.
     async fn failed(&self, error: StoreError) -> io::Error {
         if let Err(Error::ObjectChanged { detail, .. }) = self.origin.check_unchanged().await {
             self.changed.get_or_init(|| detail);

@@ -12,7 +12,7 @@ pub(super) fn allocate(file: &File, size_bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size_bytes) {
         Ok(()) => {}
-        // NFS before version 4.2 and some FUSE file systems.
+        // NFS before version 4.2 and some FUSE file systems cannot allocate.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
         Err(error) => return Err(error.into()),
     }

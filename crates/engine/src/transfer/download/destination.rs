@@ -1,5 +1,5 @@
-//! The destination of a download: a file that is replaced atomically, or a pipe or device that is
-//! written in order.
+//! Determines the destination of a download: a file that is replaced atomically, or a pipe or
+//! device that is written in order.
 //!
 //! Symbolic links are followed: the link stays, and the file at its end is replaced in that file's
 //! own folder. If that file does not exist, it is created. Only regular files are ever replaced.
@@ -26,7 +26,7 @@ pub(in crate::transfer) enum Destination {
     /// A pipe, a terminal or a device: opened by Haul and written in order.
     Stream {
         path: PathBuf,
-        /// Whether to sync at the end: true if the target keeps its data, as a block device does.
+        /// Whether to sync at the end: true for a block device, which keeps its data.
         syncs: bool,
     },
 }
@@ -55,8 +55,8 @@ impl Destination {
             Ok(found) if same_file(&found, &metadata) => {
                 Ok(Self::File { path: settled, permissions: Some(metadata.permissions()) })
             }
-            // The text of a link below /proc is not always the path of its file, for example of
-            // `/dev/stdout` if that file was removed.
+            // The text of a link below /proc is not always the path of its file: for `/dev/stdout`,
+            // for example, it is not if that file was removed.
             _ => Ok(Self::Stream { path: path.to_owned(), syncs: true }),
         }
     }

@@ -1,8 +1,8 @@
-//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file and
-//! hashed meanwhile.
+//! Makes one attempt to fetch one piece of a download: sends a ranged GetObject, writes the bytes
+//! to their offset in the file, and hashes them meanwhile.
 //!
-//! An interrupted attempt keeps what it has written; the next one continues there. Between attempts
-//! only the position and the unfinished hashes of a piece are kept.
+//! An interrupted attempt keeps the bytes that it has written, and the next attempt continues after
+//! them. Between attempts only the position and the unfinished hashes of a piece are kept.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,36 +33,37 @@ pub(super) struct Fetcher {
     store: Arc<dyn Store>,
     object: ObjectRef,
     version: Version,
-    /// Send the version's ETag in `If-Match`.
+    /// Whether requests send the version's ETag in `If-Match`.
     names_etag: AtomicBool,
     place: Place,
     path: PathBuf,
     pool: BufferPool,
     pub(super) progress: Progress,
-    /// The algorithms computed of every piece.
+    /// The algorithms that are computed for every piece.
     algorithms: Vec<ChecksumAlgorithm>,
-    /// The hashes are cheap, so bytes are hashed on arrival, while they are in the CPU cache.
+    /// Whether the hashes are cheap enough to hash bytes on arrival, while they are in the CPU
+    /// cache.
     hashes_at_once: bool,
-    /// The state of pieces that were begun.
+    /// The state of the pieces that have been started.
     begun: Mutex<HashMap<PartNumber, Begun>>,
 }
 
 /// The destination of the bytes of pieces.
 pub(super) enum Place {
-    /// Their offset in a file.
+    /// Each piece is written to its offset in a file.
     File(Arc<TargetFile>),
-    /// Buffers of the pool, for which the caller has a permit.
+    /// The pieces stay in buffers of the pool, for which the caller has a permit.
     Memory,
 }
 
-/// The checksums in the order of [`Fetcher::algorithms`].
+/// The state of a piece between two attempts.
 struct Begun {
     /// Bytes written to the destination.
     done_bytes: u64,
-    /// The reason why a piece was not fetched.
+    /// Bytes received so far, by all attempts.
     arrived_bytes: u64,
     hasher: MultiHasher,
-    /// Bytes that are not written yet; all of them, if they stay in memory.
+    /// Bytes that are not written yet; all bytes, if the piece stays in memory.
     kept: Kept,
 }
 
@@ -79,7 +80,7 @@ pub(super) struct Fetched {
 
 /// The reason why a piece was not fetched.
 pub(super) enum FetchFailure {
-    /// An error of the store or the connection; `moved`: some bytes arrived before.
+    /// An error of the store or the connection. `moved`: this attempt received some bytes before.
     Store { error: StoreError, moved: bool },
     /// A permanent error.
     Final(Error),
@@ -115,7 +116,7 @@ impl Fetcher {
     /// Makes one attempt.
     pub(super) async fn fetch(&self, piece: PlannedPart) -> Result<Fetched, FetchFailure> {
         let _permit = match self.place {
-            // The collected bytes, and those being written meanwhile.
+            // The permit covers the collected block and the block that is being written meanwhile.
             Place::File(_) => Some(self.pool.permit(2 * BLOCK_BYTES).await),
             Place::Memory => None,
         };
@@ -162,7 +163,7 @@ impl Fetcher {
             {
                 return Err(self.refused_if_match(error).await);
             }
-            // There are no bytes at this offset: perhaps the object is a shorter one now.
+            // The object has no bytes at this offset: perhaps it is a shorter version now.
             Err(error) if error.status == Some(416) => {
                 self.agrees().await?;
                 return Err(failed(error));
@@ -210,7 +211,7 @@ impl Fetcher {
                 }
             }
         };
-        // The bytes of an interrupted attempt are kept too: the next attempt continues after them.
+        // The bytes of an interrupted attempt are kept: the next attempt continues after them.
         self.write(piece, begun).await?;
         match failure {
             Some(failure) => Err(failure),
@@ -285,12 +286,12 @@ impl Fetcher {
             return failure;
         }
         self.names_etag.store(false, Ordering::Relaxed);
-        // Retry without it.
+        // The object is unchanged: retry without the condition.
         let error = StoreError { kind: StoreErrorKind::Connection, ..error };
         FetchFailure::Store { error, moved: true }
     }
 
-    /// Verifies that the object is still the version that the download began with.
+    /// Checks that the object is still the version that the download began with.
     async fn agrees(&self) -> Result<(), FetchFailure> {
         let now = self.store.head_object(&self.object).await;
         let now = now.map_err(|error| FetchFailure::Store { error, moved: false })?;
@@ -320,7 +321,7 @@ impl Fetcher {
     }
 }
 
-/// Returns the error of a body that ends properly, but before the piece does.
+/// Returns the error for a body that ends without a connection error before the piece is complete.
 fn ended_early(arrived_bytes: u64, piece: PlannedPart) -> StoreError {
     let message = format!(
         "the body ended after {arrived_bytes} of {} bytes from {} on",

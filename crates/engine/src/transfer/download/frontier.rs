@@ -1,7 +1,7 @@
-//! Hashes a file in order while its pieces arrive out of order: up to the first gap.
+//! Hashes a file in order, up to the first gap, while its pieces arrive out of order.
 //!
-//! For digests that cannot be combined from pieces: a plain MD5, SHA-256, parts that are fetched in
-//! several pieces. The bytes are read back from the page cache.
+//! This is for digests that cannot be combined from pieces: a plain MD5, SHA-256, and parts that
+//! are fetched in several pieces. The bytes are read back from the page cache.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ pub(super) async fn verify_in_order(
     mut verifier: BodyVerifier,
     mut frontier: watch::Receiver<u64>,
 ) -> io::Result<BodyVerifier> {
-    // With nothing to compare there is nothing to read.
+    // If there is nothing to compare, the file is not read.
     let mut done_bytes = if matches!(verifier, BodyVerifier::Nothing(_)) { size_bytes } else { 0 };
     while done_bytes < size_bytes {
         let reached = frontier.wait_for(|bytes| *bytes > done_bytes).await.map(|bytes| *bytes);

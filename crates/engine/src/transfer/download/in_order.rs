@@ -1,4 +1,4 @@
-//! Downloads into a pipe or a device: ranges in parallel, written in order.
+//! Downloads into a pipe or a device: fetches ranges in parallel and writes them in order.
 //!
 //! A range is requested only when there is memory for all of it, and memory is assigned in the
 //! order of the ranges. So a slow reader never blocks a connection, the next range always has its
@@ -27,7 +27,7 @@ use crate::transfer::Progress;
 /// Maximum number of ranges that wait for their turn, however small they are.
 const WAITING_MAX: usize = 64;
 
-/// A range that is or was fetched, and the permit for its bytes.
+/// A range that is being fetched or has been fetched, and the memory permit for its bytes.
 struct Running {
     fetch: AbortOnDrop<Result<Fetched, Unfetched>>,
     permit: Permit,
@@ -62,7 +62,7 @@ impl Context {
         let in_flight = Arc::default();
         let start = async {
             for range in plan.parts() {
-                // The pass first, as in all code that takes both.
+                // Take the pass before the memory, as all code does that needs both.
                 let pass = self.resources.gate.enter().await;
                 let permit = self.resources.pool.permit(range.size_bytes).await;
                 let (fetcher, resources) = (Arc::clone(&fetcher), self.resources.clone());
@@ -102,7 +102,8 @@ impl Context {
         }
     }
 
-    /// Fetches ranges in parallel, writes them in order, and the last bytes once all are verified.
+    /// Fetches ranges in parallel and writes them in order; holds back the last bytes until all
+    /// bytes are verified.
     pub(super) async fn in_order(
         &self,
         mut target: OpenTarget,
@@ -117,7 +118,7 @@ impl Context {
         let fetched = self.fetch_in_order(&mut target, &version, planned).await;
         match fetched {
             Ok(ranges) => {
-                // The length is compared in any case.
+                // The length is compared even if nothing else can be.
                 let verified = target.verify();
                 let verified = match proof {
                     Proof::InOrder => verified,
@@ -140,8 +141,8 @@ impl Context {
     }
 }
 
-/// Fetches one range, with retries. It keeps its pass meanwhile: later ranges could not be written
-/// before it.
+/// Fetches one range, with retries. The range keeps its pass between attempts, because later ranges
+/// could not be written before it anyway.
 async fn fetch(
     fetcher: Arc<Fetcher>,
     range: PlannedPart,
@@ -165,7 +166,7 @@ async fn fetch(
         if failure.throttled {
             pass.throttled();
         }
-        // Every byte that arrives resets the number of attempts, at no cost to the budget.
+        // Received bytes reset the number of attempts and cost nothing of the retry budget.
         tries = if moved { 1 } else { tries + 1 };
         let wait = resources.retry.wait(tries, &failure, &mut rand::rng());
         let Some(wait) = wait.filter(|_| moved || resources.budget.pay()) else {

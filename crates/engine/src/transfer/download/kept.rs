@@ -1,8 +1,8 @@
-//! Received bytes that are not written yet, in buffers of the pool.
+//! Holds received bytes that are not written yet, in buffers of the pool.
 //!
-//! The bytes are copied: a view of bytes from a socket keeps the whole receive buffer in memory, of
-//! which it may be a small part, and no budget would count it. The copy also aligns them to memory
-//! pages, which can be written without the page cache.
+//! The bytes are copied, because a view into a socket's receive buffer keeps the whole buffer in
+//! memory, even if the view is only a small part of it, and no budget would count it. The copy also
+//! aligns the bytes to memory pages, which can be written without the page cache.
 
 use bytes::Bytes;
 
@@ -14,13 +14,13 @@ pub(super) struct Kept {
     /// The last buffer, and the number of bytes in it.
     filling: Option<(PooledBuffer, usize)>,
     bytes: usize,
-    /// The capacity of the first buffer, if reduced.
+    /// The capacity of the first buffer, if it is smaller than the others.
     first_room: Option<usize>,
 }
 
 impl Kept {
-    /// Creates the collection for bytes from `offset_bytes` of a file on: buffers end where slices
-    /// of the file do.
+    /// Creates the collection for bytes that begin at `offset_bytes` of a file: buffers end where
+    /// the slices of the file end.
     pub(super) fn at(offset_bytes: u64) -> Self {
         let past = usize::try_from(offset_bytes % SLICE_BYTES as u64).unwrap_or(0);
         Self { first_room: Some(SLICE_BYTES - past), ..Self::default() }

@@ -1,11 +1,11 @@
-//! Downloads: ranges in parallel ([`fetch`]) into a file ([`ranges_to_file`]), or in order into a
-//! pipe or a device ([`in_order`]), verified with the values that the store returns ([`verify`],
-//! [`plan`]).
+//! Downloads objects: in parallel ranges ([`fetch`]) into a file ([`ranges_to_file`]), or in order
+//! into a pipe or a device ([`in_order`]); the bytes are verified with the values that the store
+//! returns ([`verify`], [`plan`]).
 //!
 //! The bytes are written to a temporary file beside the target, which gets the target's name only
 //! when all bytes have arrived and match; a pipe or a device is written in order and never
-//! replaced. After a broken connection the download continues at the same byte, of the same version
-//! of the object or not at all.
+//! replaced. After a broken connection the download continues at the same byte and only with the
+//! same version of the object.
 
 mod allocate;
 pub(in crate::transfer) mod destination;
@@ -54,7 +54,7 @@ use crate::remote::{ObjectHead, ObjectRef, StoreError, StoreErrorKind};
 
 pub use verify::Verified;
 
-/// The minimum number of ranges for a pipe that fit the memory budget.
+/// The minimum number of ranges of a pipe for which the memory budget must have room.
 const RANGES_KEPT_MIN: u64 = 4;
 /// HeadObject requests in flight, if every part has to be queried.
 const HEADS_AT_ONCE: usize = 16;
@@ -62,8 +62,9 @@ const HEADS_AT_ONCE: usize = 16;
 /// Options of a download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct DownloadOptions {
-    /// Size in bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts
-    /// if its ETag is made of their MD5s. An object of one range is fetched in one stream.
+    /// Size in bytes of every range but the last. `None`: 8 MiB or, if the object's ETag is made of
+    /// the MD5s of its parts, the size of those parts. An object of one range is fetched in one
+    /// stream.
     pub part_size_bytes: Option<u64>,
     /// The journal, so that the download can be continued after a crash; `None`: no journal, and
     /// the downloaded bytes are removed when it stops. A download in one stream has no journal.
@@ -134,14 +135,15 @@ pub(crate) fn start(
                 ended = &mut run => ended.map_err(End::Failed),
                 request = stop.stronger() => {
                     if context.is_beyond_return() {
-                        // The file gets its name at this moment: it is complete and verified.
+                        // The file is complete and verified, and is being renamed at this moment:
+                        // wait for the result.
                         run.as_mut().await.map_err(End::Failed)
                     } else {
                         Err(End::Stopped(request))
                     }
                 }
             };
-            // This ends its requests, and removes a temporary file without a journal.
+            // Dropping the run ends its requests, and removes a temporary file without a journal.
             drop(run);
             ended.map_err(|end| context.end(end))
         }
@@ -156,9 +158,9 @@ struct Context {
     options: DownloadOptions,
     events: EventSender,
     progress: Progress,
-    /// The journal, once there is something to record.
+    /// The journal, as soon as there is something to record.
     journal: Mutex<Option<DownloadJournal>>,
-    /// The file is being renamed; nothing else is left to do.
+    /// Whether the file is being renamed; nothing else is left to do.
     beyond_return: AtomicBool,
 }
 
@@ -176,8 +178,8 @@ impl Context {
             None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
         };
         let version = Version::of(self.head().await?);
-        // Folders are created for the path that was given, never at the end of a link: it may lead
-        // to a disk that is not mounted.
+        // Folders are created for the path that was given, but never at the end of a link: the link
+        // may lead to a disk that is not mounted.
         if let Destination::File { path, .. } = &destination
             && *path == self.path
             && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
@@ -188,7 +190,7 @@ impl Context {
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let max_bytes = match destination {
             Destination::File { .. } => u64::MAX,
-            // Several ranges have to be kept until their turn comes.
+            // The memory has to hold several ranges until it is their turn to be written.
             _ => self.resources.pool.budget_bytes() / RANGES_KEPT_MIN,
         };
         let size = PieceSize { wanted: self.options.part_size_bytes, max_bytes };
@@ -200,7 +202,7 @@ impl Context {
                 Err(Unfetched::Failed(error)) => return Err(error),
                 Err(Unfetched::NoRanges) => {}
             }
-            // A single stream cannot be continued in ranges.
+            // A single stream cannot be resumed in ranges.
             if let Some(journal) = self.journal().take() {
                 journal.give_up();
             }
@@ -218,7 +220,7 @@ impl Context {
         }
     }
 
-    /// Reports the download as done from here on, whatever the caller requests.
+    /// Records that the download now runs to its end, even if the caller requests a stop.
     fn point_of_no_return(&self) {
         self.beyond_return.store(true, Ordering::Relaxed);
     }
@@ -227,7 +229,7 @@ impl Context {
         self.beyond_return.load(Ordering::Relaxed)
     }
 
-    /// Returns the result of a comparison. `Err` contains the difference.
+    /// Converts the result of a comparison to the verification or to an error.
     async fn settled(
         &self,
         verified: Result<Verified, Mismatch>,
@@ -241,8 +243,8 @@ impl Context {
         }
     }
 
-    /// Returns whether the store lists any part but the last with another size than the first one.
-    /// Queried only before an object is reported as damaged.
+    /// Returns whether the store lists any part but the last with another size than the first part.
+    /// This is queried only before an object is reported as damaged.
     async fn parts_differ(&self, head: &ObjectHead) -> bool {
         let Some(first_bytes) = self.part_size_bytes(head).await else { return false };
         let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
@@ -260,8 +262,8 @@ impl Context {
             .await
     }
 
-    /// Returns the error of a run that ended without a file. Keeps the downloaded bytes only where
-    /// they can be used.
+    /// Returns the error of a run that ended without a file. Keeps the downloaded bytes only if a
+    /// later run can use them.
     fn end(&self, end: End) -> Error {
         let cancelled = || Error::Cancelled { object: self.object.clone() };
         let Some(journal) = self.journal().take() else {
@@ -340,7 +342,7 @@ impl Context {
     }
 }
 
-/// Returns whether the downloaded bytes are useless after this error.
+/// Returns whether this error makes the downloaded bytes useless.
 fn is_final(error: &Error) -> bool {
     match error {
         Error::ObjectChanged { .. } | Error::Corrupt { .. } => true,

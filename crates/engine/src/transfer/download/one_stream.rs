@@ -1,4 +1,4 @@
-//! Downloads an object in one stream: short ones, and those of stores without ranges.
+//! Downloads an object in one stream: for short objects, and for stores that do not support ranges.
 //!
 //! After a broken connection the download continues at the same byte.
 
@@ -41,11 +41,11 @@ impl Context {
                 self.settle_refused_if_match(&mut version).await?;
                 continue;
             }
-            // There are no bytes from there on: perhaps the object is a shorter one now.
+            // The object has no bytes from this offset on: perhaps it is a shorter version now.
             if error.status == Some(416) {
                 version.agrees(&self.head().await?).map_err(|detail| self.changed(detail))?;
             }
-            // Every byte that arrives resets the number of attempts, at no cost to the budget.
+            // Received bytes reset the number of attempts and cost nothing of the retry budget.
             let moved = target.taken_bytes() > before;
             tries = if moved { 1 } else { tries + 1 };
             let wait =
@@ -58,7 +58,7 @@ impl Context {
         self.finish(target, verified, version.head()).await
     }
 
-    /// Completes a download in order: writes the last bytes if all of them match.
+    /// Completes a download in order: writes the last bytes if all bytes match.
     pub(super) async fn finish(
         &self,
         mut target: OpenTarget,
@@ -84,8 +84,8 @@ impl Context {
         Ok(())
     }
 
-    /// Streams from the end of the file to the end of the object. The outer error is permanent, the
-    /// inner one may be temporary.
+    /// Receives the object from the current end of the file on. The outer error is permanent, the
+    /// inner error may be temporary.
     async fn stream(
         &self,
         version: &Version,
@@ -115,8 +115,8 @@ impl Context {
             }
         }
         target.flush().await?;
-        // All announced bytes have arrived. A store that sends more is not trusted, and the end of
-        // the body is awaited only briefly.
+        // All announced bytes have arrived. The store may send more than it announced, so the end
+        // of the body is awaited only briefly.
         match tokio::time::timeout(END_PATIENCE, body.bytes.next()).await {
             Ok(Some(Ok(more))) if !more.is_empty() => Err(self.too_long(version, target)),
             _ => Ok(Ok(())),
@@ -148,8 +148,8 @@ impl Context {
     }
 }
 
-/// Returns the error of a body that ends properly, but before the object does: the next attempt
-/// must not follow immediately.
+/// Returns the error for a body that ends without a connection error before the object does. As an
+/// error it delays the next attempt.
 fn ended_early(arrived_bytes: u64, size_bytes: u64) -> StoreError {
     let message = format!("the body ended after {arrived_bytes} of {size_bytes} bytes");
     StoreError::local(Operation::GetObject, StoreErrorKind::Connection, message)

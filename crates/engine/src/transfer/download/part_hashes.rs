@@ -1,4 +1,4 @@
-//! Values that a store derives from the hashes of an object's parts: an ETag of their MD5s, or a
+//! Values that a store derives from the hashes of an object's parts: an ETag made of MD5s, or a
 //! composite checksum.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
@@ -6,17 +6,19 @@ use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 use super::verify::{LayoutSource, Mismatch, Verified};
 use crate::remote::ObjectHead;
 
-/// The value that the store returned.
+/// A value that the store derived from the hashes of the parts.
 #[derive(Clone, Debug)]
 pub(in crate::transfer) enum MadeOfParts {
-    /// An ETag with `-N`. Most are made of MD5s; the others (KMS) cannot be recognised.
+    /// An ETag with `-N`. Most of them are made of MD5s; those that are not (KMS) cannot be
+    /// recognised.
     ETag(ETag, u16),
     /// `x-amz-checksum-…` with `-N`.
     Checksum(CompositeChecksum),
 }
 
 impl MadeOfParts {
-    /// Returns the best value: a checksum is better evidence than an ETag.
+    /// Returns the value to compare with: the checksum if there is one, because it is better
+    /// evidence than an ETag.
     pub(super) fn of(head: &ObjectHead) -> Option<Self> {
         let composite = head.composite.map(Self::Checksum);
         composite.or_else(|| Some(Self::ETag(head.etag.clone(), head.etag.part_count()?)))
@@ -37,7 +39,7 @@ impl MadeOfParts {
         }
     }
 
-    /// Compares the hashes of all parts, in order.
+    /// Compares the value with the hashes of all parts, in order.
     pub(super) fn compare(
         &self,
         parts: Vec<Checksum>,
@@ -76,7 +78,7 @@ impl MadeOfParts {
         }
     }
 
-    /// Returns why a comparison is impossible without the size of the parts.
+    /// Returns the reason why the comparison is impossible if the size of the parts is unknown.
     pub(super) fn of_unknown_parts(&self) -> &'static str {
         match self {
             Self::ETag(..) => "the store gave no checksum and does not tell the part size",
@@ -86,7 +88,7 @@ impl MadeOfParts {
         }
     }
 
-    /// Returns why a comparison is impossible with parts of different sizes.
+    /// Returns the reason why the comparison is impossible if the parts differ in size.
     pub(super) fn of_unequal_parts(&self) -> &'static str {
         match self {
             Self::ETag(..) => "the store gave no checksum, and the parts are not equal",
@@ -95,7 +97,7 @@ impl MadeOfParts {
     }
 }
 
-/// Hashes bytes that arrive in order, part by part.
+/// The hasher for bytes that arrive in order, with one hash for each part.
 pub(in crate::transfer) struct PartHashes {
     part_size_bytes: u64,
     left_bytes: u64,

@@ -1,8 +1,8 @@
-//! Divides an object into pieces, and chooses the verification of the whole.
+//! Divides an object into pieces, and chooses how the whole object is verified.
 //!
-//! A full-object CRC is combined from those of any pieces. An ETag made of the MD5s of parts needs
-//! pieces that equal the parts. For all other values the file is hashed in order, up to the first
-//! gap.
+//! A full-object CRC can be combined from the CRCs of any pieces. An ETag made of the MD5s of parts
+//! needs pieces that equal the parts. For every other value the file is hashed in order, up to the
+//! first gap.
 
 use haul_parts::limits::MIB;
 use haul_parts::{ChecksumAlgorithm, ChecksumType, Limits, PartPlan, combine_full_object};
@@ -20,20 +20,21 @@ const PART_MAX_BYTES: u64 = 64 * MIB;
 /// than the transfer.
 const SMALLEST_BYTES: u64 = 2 * PIECE_BYTES;
 
-/// The verification of the whole.
+/// How the whole object is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     /// The CRCs of the pieces are combined.
     Combined,
-    /// Each piece is a part: its hash is one of those that the ETag or the checksum is made of.
+    /// Each piece is a part: its hash is one of the hashes that the ETag or the checksum is made
+    /// of.
     Parts,
     /// The file is hashed in order by a [`BodyVerifier`].
     InOrder,
 }
 
 impl Proof {
-    /// Returns the algorithms to compute for every piece while it arrives. A journal records the
-    /// first one, the proof needs the last one.
+    /// Returns the algorithms to compute for every piece while it arrives. The journal records the
+    /// first one, and the verification needs the last one.
     pub(super) fn algorithms(self, head: &ObjectHead) -> Vec<ChecksumAlgorithm> {
         match (self, head.checksum, MadeOfParts::of(head)) {
             (Self::Combined, Some((checksum, _)), _) => vec![checksum.algorithm()],
@@ -71,14 +72,14 @@ impl Proof {
 /// The limits of the size of pieces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PieceSize {
-    /// The size that the caller gives.
+    /// The size that the caller requested.
     pub(super) wanted: Option<u64>,
-    /// The maximum size that fits where a piece is kept.
+    /// The maximum size for which there is room where a piece is kept.
     pub(super) max_bytes: u64,
 }
 
-/// Returns the pieces of `head`'s object, or `None`: it is fetched in one stream.
-/// `part_size_bytes`: the size of its parts, if the store returns it.
+/// Returns the pieces of the object, or `None` if it is to be fetched in one stream.
+/// `part_size_bytes` is the size of the object's parts, if the store returns it.
 pub(super) fn plan(
     head: &ObjectHead,
     part_size_bytes: Option<u64>,

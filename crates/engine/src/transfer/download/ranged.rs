@@ -21,8 +21,8 @@ pub(super) enum Unfetched {
     NoRanges,
 }
 
-/// Fetches the pieces of `plan` that are not among `fetched`. Calls `arrived` for each one that is
-/// in the file; `frontier` is the number of bytes before the first gap.
+/// Fetches the pieces of `plan` that are not among `fetched`. Calls `arrived` for each piece that
+/// is in the file; `frontier` is the number of bytes before the first gap.
 pub(super) async fn fetch_all(
     resources: &Resources,
     fetcher: &Arc<Fetcher>,
@@ -70,10 +70,10 @@ struct Run<'a> {
     pieces: Pieces,
     retries: Retries,
     fetched: HashMap<PartNumber, Fetched>,
-    /// The number of pieces before the first gap, and their bytes.
+    /// The number of pieces before the first gap, and the number of their bytes.
     whole: (u32, u64),
     turn: Turn,
-    /// Passes of pieces in flight, and of pieces that wait for their next attempt.
+    /// The passes of pieces in flight, and of pieces that wait for their next attempt.
     passes: HashMap<PartNumber, Pass>,
     running: JoinSet<(PartNumber, u32, Result<Fetched, FetchFailure>)>,
     waits: JoinSet<PartNumber>,
@@ -128,7 +128,8 @@ impl<'a> Run<'a> {
         self.running.spawn(async move { (number, attempt, fetcher.fetch(piece).await) });
     }
 
-    /// Returns the piece if it arrived; otherwise it is tried again, or the error is returned.
+    /// Handles the end of an attempt: returns the piece if it arrived, schedules a retry, or
+    /// returns the error.
     fn ended(
         &mut self,
         number: PartNumber,

@@ -1,5 +1,5 @@
-//! Downloads ranges in parallel, each to its offset in a temporary file that gets the target's name
-//! at the end.
+//! Downloads ranges in parallel, each to its offset in a temporary file, which gets the target's
+//! name at the end.
 
 use std::collections::HashMap;
 use std::fs::Permissions;
@@ -35,7 +35,7 @@ impl Context {
         let failed = |source| Unfetched::Failed(self.unwritable(source));
         let head = version.head();
         let (remembered, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
-        // The ranges of an earlier run need not be the parts that the store lists now.
+        // The ranges of an earlier run may differ from the parts that the store lists now.
         let proof =
             if remembered != plan && proof == Proof::Parts { Proof::InOrder } else { proof };
         let plan = remembered;
@@ -48,7 +48,7 @@ impl Context {
             && recorded.is_empty()
             && let Some(journal) = self.journal().take()
         {
-            // Nothing has arrived, and nothing can: there is nothing to resume.
+            // No range has arrived and none can: there is nothing to resume.
             journal.give_up();
         }
         let (temporary, file) = opened.map_err(failed)?;
@@ -59,7 +59,7 @@ impl Context {
         let size_bytes = head.size_bytes;
         blocking(move || allocate(&to_allocate, size_bytes)).await?.map_err(failed)?;
         let written = match proof {
-            // The file is read back behind the ranges.
+            // The file is read back for hashing, so it is written through the page cache.
             Proof::InOrder => TargetFile::cached(&file),
             Proof::Combined | Proof::Parts => TargetFile::past_the_cache(&file, temporary.path()),
         };
@@ -105,8 +105,8 @@ impl Context {
         Ok(self.report(size_bytes, verified))
     }
 
-    /// Opens the journal, if requested, and returns the plan to use and the ranges of an earlier
-    /// run.
+    /// Opens the journal, if one is requested, and returns the plan to use and the ranges of an
+    /// earlier run.
     fn remember(
         &self,
         path: &Path,

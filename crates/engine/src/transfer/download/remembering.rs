@@ -1,7 +1,7 @@
-//! The journal of a download: its records, and the ranges of an earlier run.
+//! Writes the journal of a download, and restores the ranges of an earlier run from it.
 //!
-//! Synced to disk: the beginning, before the first byte is written. Ranges are only appended: each
-//! range in the journal is read again and compared before it counts.
+//! The beginning is synced to disk before the first byte is written. Records of ranges are only
+//! appended: each recorded range is read again and compared before it counts.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ use crate::remote::ObjectHead;
 use crate::source::read_exact_at;
 use crate::transfer::upload::{JournalChoice, JournalOptions};
 
-/// Number of ranges compared at once: the work is reading and hashing.
+/// Number of ranges compared at once: a comparison reads and hashes.
 const COMPARED_AT_ONCE: usize = 4;
 /// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
@@ -36,14 +36,14 @@ pub(super) struct DownloadJournal {
     id: String,
     temporary: PathBuf,
     events: EventSender,
-    /// A range could not be recorded; reported once.
+    /// Whether recording a range has failed; this is reported once.
     append_failed: bool,
 }
 
 impl DownloadJournal {
-    /// Opens the journal of this download, and returns the ranges that an earlier run has fetched
-    /// of this version: its plan applies then. With another version or another target the download
-    /// is restarted.
+    /// Opens the journal of this download, and returns the ranges of this version that an earlier
+    /// run has fetched. If there are any, the plan of the earlier run applies. If the version or
+    /// the target differs, the download is restarted.
     pub(super) fn open(
         context: &Context,
         options: &JournalOptions,
@@ -104,8 +104,8 @@ impl DownloadJournal {
         &self.id
     }
 
-    /// Records a range. A failure (a full disk) does not stop the download: the range is fetched
-    /// again after a kill.
+    /// Records a range. A failure (a full disk) does not stop the download: the only consequence is
+    /// that the range is fetched again after a kill.
     pub(super) fn range(&mut self, fetched: &Fetched) {
         let Some(checksum) = fetched.checksums.first() else { return };
         let record = Record::Range(RangeRecord { number: fetched.number, checksum: *checksum });
@@ -118,7 +118,7 @@ impl DownloadJournal {
         }
     }
 
-    /// Records an orderly stop and its reason.
+    /// Records that the run stopped in an orderly way, and why.
     pub(super) fn paused(mut self, reason: String) {
         if let Err(error) = self.journal.append_synced(&Record::Paused { reason }) {
             self.events.send(Event::Warning { message: in_one_line(&error) });
@@ -133,7 +133,7 @@ impl DownloadJournal {
         }
     }
 
-    /// Discards the downloaded bytes.
+    /// Discards the downloaded bytes and the journal.
     pub(super) fn give_up(self) {
         let removed = self.journal.remove_download(&self.temporary);
         if let Err(error) = removed {

@@ -1,8 +1,7 @@
 //! The target that receives the bytes of a download, and the final comparison.
 //!
 //! A file is temporary until it is complete and verified. A pipe or a device gets the bytes in
-//! order as they arrive, so the verification comes too late to hold them back: the error reports
-//! it.
+//! order as they arrive, so a failed verification can no longer take them back; the error says so.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -29,24 +28,24 @@ pub(super) struct OpenTarget {
     size_bytes: u64,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
-    /// The final step for the file.
+    /// Bytes written or withheld so far, and hashed.
     taken_bytes: u64,
     written_bytes: u64,
-    /// The last bytes of a pipe or device, until all of it is verified.
+    /// The last bytes for a pipe or a device, withheld until all bytes are verified.
     withheld: Vec<Bytes>,
 }
 
-/// The final step for the file.
+/// The last step of a download, after all bytes are written.
 enum End {
-    /// The file gets its name.
+    /// The file is renamed to its final name.
     Rename(Temporary),
     /// The file is synced and stays where it is.
     Sync,
-    /// None: bytes in a pipe cannot be synced.
+    /// Nothing: bytes in a pipe cannot be synced.
     Leave,
 }
 
-/// Opens the target. For a pipe this waits for a reader.
+/// The open file that bytes are written to, and the verifier that hashes them.
 struct Sink {
     file: File,
     verifier: BodyVerifier,
@@ -76,19 +75,19 @@ impl OpenTarget {
         })
     }
 
-    /// Replaces the comparison. Nothing may have been received yet.
+    /// Replaces the verifier. Must be called before any byte was received.
     pub(super) fn verify_by(&mut self, verifier: BodyVerifier) {
         if let Some(sink) = &mut self.sink {
             sink.verifier = verifier;
         }
     }
 
-    /// Returns the bytes that were taken; collected ones count only after [`OpenTarget::flush`].
+    /// Returns the number of bytes taken; collected bytes count only after [`OpenTarget::flush`].
     pub(super) fn taken_bytes(&self) -> u64 {
         self.taken_bytes
     }
 
-    /// Returns the bytes received, including the collected ones.
+    /// Returns the number of bytes received, including the collected ones.
     pub(super) fn given_bytes(&self) -> u64 {
         self.taken_bytes + self.gathered_bytes as u64
     }
@@ -99,8 +98,8 @@ impl OpenTarget {
         if self.gathered_bytes >= BLOCK_BYTES { self.flush().await } else { Ok(()) }
     }
 
-    /// Writes and hashes the collected bytes. The last bytes of a pipe or a device are only hashed:
-    /// they are written when the whole is verified.
+    /// Writes and hashes the collected bytes. The last bytes for a pipe or a device are only
+    /// hashed: they are written when the whole object is verified.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         let blocks = std::mem::take(&mut self.gathered);
         let bytes = std::mem::take(&mut self.gathered_bytes) as u64;
@@ -126,7 +125,7 @@ impl OpenTarget {
         Ok(())
     }
 
-    /// Returns an error about the content; it names the place of bytes that cannot be taken back.
+    /// Returns an error about the content; it names the target if its bytes cannot be taken back.
     pub(super) fn corrupt(&self, object: &ObjectRef, detail: String) -> Error {
         let detail = match self.end {
             End::Rename(_) => detail,

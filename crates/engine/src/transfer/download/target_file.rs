@@ -1,9 +1,9 @@
-//! The temporary file that ranges are written into, bypassing the page cache where possible.
+//! Writes ranges into the temporary file, bypassing the page cache where possible.
 //!
 //! A download is synced before it is reported, so the page cache saves nothing: copying into it,
-//! and writing back from there, costs more than all other work on the bytes (decision 0014). Only
-//! whole pages of memory to whole pages of the file bypass it; other writes, and file systems
-//! without direct I/O, use the page cache.
+//! and writing back from it, costs more than all other work on the bytes (decision 0014). Only
+//! writes of whole memory pages to whole pages of the file bypass the cache; other writes, and file
+//! systems without direct I/O, use it.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -20,14 +20,15 @@ pub(super) struct TargetFile {
     file: Arc<File>,
     /// The same file, opened for direct I/O.
     direct: Option<File>,
-    /// The file system refuses direct I/O after all.
+    /// Whether the file system has refused direct I/O, although it opened the file for it.
     refused: AtomicBool,
-    /// Serialises writers through the page cache, which would spin in the kernel.
+    /// Serialises writers that use the page cache: concurrent ones would spin in the kernel.
     turn: Mutex<()>,
 }
 
 impl TargetFile {
-    /// Creates a file that is written through the page cache: for data that is read back at once.
+    /// Creates a file that is written through the page cache, because its data is read back at
+    /// once.
     pub(super) fn cached(file: &Arc<File>) -> Self {
         Self {
             file: Arc::clone(file),
@@ -78,7 +79,7 @@ fn open_direct(file: &File, path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::NOFOLLOW;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let direct = File::options().write(true).custom_flags(flags).open(path)?;
-    // The name may belong to another file by now.
+    // The path may belong to another file by now.
     if same_file(&direct.metadata()?, &file.metadata()?) {
         Ok(direct)
     } else {
@@ -91,7 +92,7 @@ fn open_direct(_: &File, _: &Path) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Returns whether address and length of a slice are multiples of the page size.
+/// Returns whether the address and the length of a slice are multiples of the page size.
 fn is_aligned(slice: &Bytes) -> bool {
     slice.len().is_multiple_of(SLICE_ALIGNMENT) && slice.as_ptr().align_offset(SLICE_ALIGNMENT) == 0
 }
@@ -131,7 +132,8 @@ mod tests {
     fn bytes_from_any_offset_get_to_their_place() {
         let folder = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..=250).cycle().take(3 * SLICE_BYTES).collect();
-        // Writes begin at pages, between them, and after a part that is no whole page.
+        // The cases write from a page boundary, from between two, and after a part that is not a
+        // whole number of pages.
         for (name, cuts) in
             [("whole", vec![SLICE_BYTES]), ("odd", vec![1, 4097, SLICE_BYTES, SLICE_BYTES + 8192])]
         {

@@ -1,14 +1,14 @@
-//! The temporary file of a download, and those that killed downloads left.
+//! Manages the temporary file of a download, and removes those that killed downloads left.
 //!
-//! The file is beside its target, so that a rename moves it there, and has one of few names derived
-//! from a hash of the target's name: short enough for any file system, whatever the length of the
-//! target's name, and found again without reading the folder. Its lock shows that its process is
-//! alive. A file without a holder was left by a killed download of the same target, and the next
-//! download removes it.
+//! The file is beside its target, so that a rename moves it there. Its name is one of a few that
+//! are derived from a hash of the target's name: short enough for any file system, however long the
+//! target's name is, and found again without reading the folder. The lock on the file shows that
+//! its process is alive. A file that no process has locked was left by a killed download of the
+//! same target, and the next download removes it.
 //!
-//! Only the holder of a file's lock may remove its name. Between creating a file and locking it
-//! another process may do so; a creator therefore checks, once it has the lock, that the name still
-//! belongs to its file.
+//! Only the process that holds the lock on a file may remove its name. Between creating a file and
+//! locking it, another process may lock and remove it. A creator therefore checks, once it has the
+//! lock, that the name still belongs to its file.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -21,20 +21,21 @@ use super::destination::same_file;
 /// The maximum number of concurrent downloads of one target.
 const SLOTS: usize = 16;
 
-/// A locked temporary file; removed when dropped, unless it got its final name.
+/// A locked temporary file. It is removed when dropped, unless it got its final name.
 #[derive(Debug)]
 pub(in crate::transfer) struct Temporary {
     path: PathBuf,
     target: PathBuf,
-    /// Holds the lock until the file has its name or is removed.
+    /// Keeps the file locked until it has its final name or is removed.
     lock: File,
     published: bool,
-    /// Kept for a later run, unless it got its final name.
+    /// Whether the file is kept for a later run if it did not get its final name.
     stays: bool,
 }
 
 impl Temporary {
-    /// Creates a file for `target`, and removes those that killed downloads of it left.
+    /// Creates a file for `target`, and removes those that killed downloads of the same target
+    /// left.
     pub(in crate::transfer) fn create(
         target: &Path,
         permissions: Option<&Permissions>,
@@ -56,14 +57,14 @@ impl Temporary {
     }
 
     /// Opens the file of the download that the journal `id` records, with its content, or creates
-    /// one. It stays when this is dropped: the journal leads to it.
+    /// it. The file stays when this is dropped, because the journal leads to it.
     pub(super) fn remembered(
         target: &Path,
         id: &str,
         permissions: Option<&Permissions>,
     ) -> io::Result<(Self, File)> {
         let path = Self::path_of(target, id);
-        // Checked before opening: a link or a pipe with this name is not ours.
+        // This is checked before opening: a link or a pipe with this name is not ours.
         let file = match fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() => File::options().read(true).write(true).open(&path)?,
             Ok(_) => return Err(io::Error::other(format!("{} is in the way", path.display()))),
@@ -86,19 +87,19 @@ impl Temporary {
         &self.path
     }
 
-    /// Gives the file its name durably: a rename is on disk only when its folder is.
+    /// Returns the path of the temporary file that belongs to the journal `id`.
     pub(super) fn path_of(target: &Path, id: &str) -> PathBuf {
         folder(target).join(format!(".haul-{id}.part"))
     }
 
-    /// Gives the file its name durably: a rename is on disk only when its folder is.
+    /// Gives the file its final name durably: a rename is on disk only when its folder is synced.
     pub(super) fn publish(self) -> io::Result<()> {
         let folder = folder(&self.target).to_owned();
         self.publish_unsynced()?;
         sync_folder(&folder)
     }
 
-    /// Gives the file its name; the caller syncs the folder.
+    /// Gives the file its final name; the caller syncs the folder.
     pub(in crate::transfer) fn publish_unsynced(mut self) -> io::Result<()> {
         fs::rename(&self.path, &self.target)?;
         self.published = true;
@@ -133,7 +134,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Creates and locks a new file of this name. `None`: another process has the name.
+/// Creates and locks a new file with this name; `None` if another process has the name.
 fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<File>> {
     let file = match options(permissions).open(path) {
         Ok(file) => file,
@@ -141,31 +142,30 @@ fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<Fi
         Err(error) => return Err(error),
     };
     match file.try_lock() {
-        // Another process checks whether the file is abandoned, and may have decided so.
+        // Another process is checking whether the file is abandoned, and may decide that it is.
         Err(TryLockError::WouldBlock) => return Ok(None),
-        // A file system without locks: no other run can take this file for abandoned.
+        // Without locks on this file system, no other run can conclude that this file is abandoned.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     if !has_name(&file, path) {
         return Ok(None);
     }
     if let Some(permissions) = permissions {
-        // The umask does not restrict the permissions of the replaced file. Not every file system
-        // supports this.
+        // Set explicitly, because the umask must not restrict the permissions of the replaced file.
+        // Not every file system supports this.
         let _ = file.set_permissions(permissions.clone());
     }
     Ok(Some(file))
 }
 
-/// Removes a file that no process holds. A file that cannot be removed stays, and its name is not
-/// used.
+/// Removes a file that no process has locked. If the file cannot be removed, its name is not used.
 fn remove_if_abandoned(path: &Path) {
-    // Checked before opening: a link or a pipe with this name is not ours.
+    // This is checked before opening: a link or a pipe with this name is not ours.
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return;
     }
-    // NFS locks only files that are open for writing; the file may be as read-only as the one that
-    // it was to replace.
+    // NFS locks only files that are open for writing, but this file may be read-only, like the file
+    // that it was meant to replace.
     let opened = File::options().read(true).write(true).open(path).or_else(|_| File::open(path));
     let Ok(file) = opened else { return };
     if file.try_lock().is_ok() && has_name(&file, path) {
@@ -184,8 +184,8 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mut options = File::options();
     options.read(true).write(true).create_new(true);
-    // From the first byte on: data that only its owner could read must not be readable by others
-    // meanwhile.
+    // Set before the first byte: data that only its owner could read must not become readable to
+    // others meanwhile.
     if let Some(permissions) = permissions {
         options.mode(permissions.mode() & 0o777);
     }
@@ -193,8 +193,8 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    // A folder that is writable but not readable cannot be opened, and some file systems sync no
-    // folders.
+    // A folder that is writable but not readable cannot be opened, and some file systems cannot
+    // sync folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
     match folder.sync_all() {
         Err(error)
@@ -219,8 +219,8 @@ mod tests {
         names
     }
 
-    /// A killed download once left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, one
-    /// more with every kill. A file whose process is alive must stay, whatever its age.
+    /// Killed downloads used to leave their temporary files for ever: each kill added one, such as
+    /// `.video.mov.haul-1a2b3c4d`. A file whose process is alive must stay, whatever its age.
     #[test]
     fn what_killed_downloads_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();

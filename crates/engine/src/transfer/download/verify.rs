@@ -1,5 +1,5 @@
-//! The values that a downloaded object can be compared with: the full-object checksum, or the ETag
-//! if it is an MD5 or a hash of the MD5s of its parts.
+//! Compares a downloaded object with the values that the store returns: the full-object checksum,
+//! or the ETag if it is an MD5 or a hash of the MD5s of the parts.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, Hasher, Limits, Part
 use super::part_hashes::{MadeOfParts, PartHashes};
 use crate::remote::ObjectHead;
 
-/// How a download was verified.
+/// The evidence by which a download was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verified {
@@ -38,14 +38,14 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Hashes the downloaded bytes as the comparison requires.
+/// The hasher of the downloaded bytes, as the chosen comparison requires.
 pub(in crate::transfer) enum BodyVerifier {
     Whole { hasher: Hasher, expected: Checksum },
     Parts { hashes: PartHashes, expected: MadeOfParts, layout: LayoutSource },
     Nothing(&'static str),
 }
 
-/// The origin of the part size: a mismatch proves damage only if the store named it.
+/// The origin of the part size: a mismatch proves damage only if the store reported the size.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::transfer) enum LayoutSource {
     Told,
@@ -57,7 +57,7 @@ pub(in crate::transfer) enum LayoutSource {
 pub(in crate::transfer) struct Mismatch {
     /// The difference, for messages.
     pub(in crate::transfer) detail: String,
-    /// The difference proves damage only if all parts have the size of the first one.
+    /// Whether the difference proves damage only if all parts have the size of the first part.
     pub(in crate::transfer) if_parts_are_equal: bool,
 }
 
@@ -111,7 +111,7 @@ impl BodyVerifier {
     }
 }
 
-/// An ETag with `-N` need not be made of MD5s (KMS), and the layout was only guessed.
+/// Compares the hash of the whole object.
 pub(super) fn compare_whole(found: Checksum, expected: Checksum) -> Result<Verified, Mismatch> {
     if found != expected {
         let detail = format!("its checksum is {found}, the store says {expected}");
@@ -190,8 +190,8 @@ mod tests {
         assert!(run(BodyVerifier::new(&head, None), b"abd").is_err());
     }
 
-    /// An ETag with `-N` need not be made of MD5s; a composite checksum is always the documented
-    /// value.
+    /// An ETag with `-N` may be made of something other than MD5s; a composite checksum is always
+    /// the documented value.
     #[test]
     fn a_composite_checksum_disproves_what_an_etag_cannot() {
         for algorithm in ChecksumAlgorithm::ALL {

@@ -1,9 +1,9 @@
-//! The version of the object that is downloaded, and the check of each answer.
+//! The version of the object that is downloaded, and the check that each answer is of that version.
 //!
-//! HeadObject names the version; each GetObject (the first one, and one after every break) is
-//! compared with it. A strong ETag is sent in `If-Match`, so the store refuses another version
-//! itself. A weak one never matches there (RFC 9110, 13.1.1), and some stores return none: then
-//! ETag, `Last-Modified` and size of the answers are compared here.
+//! HeadObject names the version; each GetObject (the first, and one after each broken connection)
+//! is compared with it. A strong ETag is sent in `If-Match`, so the store itself refuses another
+//! version. A weak ETag never matches there (RFC 9110, 13.1.1), and some stores return none: then
+//! the ETag, `Last-Modified` and size of the answers are compared here.
 
 use haul_parts::ETag;
 
@@ -13,7 +13,8 @@ use crate::remote::{ObjectBody, ObjectHead};
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     head: ObjectHead,
-    /// False after the store refused `If-Match` although the object is still this version.
+    /// Whether requests send the ETag; false after the store refused `If-Match` for an unchanged
+    /// object.
     names_etag: bool,
 }
 
@@ -36,7 +37,7 @@ impl Version {
         self.names_etag.then(|| self.head.etag.clone())
     }
 
-    /// Stops sending `If-Match`: a proxy that weakens ETags makes every one of them fail.
+    /// Stops sending `If-Match`, because a proxy that weakens ETags makes every condition fail.
     pub(crate) fn stop_naming_the_etag(&mut self) {
         self.names_etag = false;
     }
