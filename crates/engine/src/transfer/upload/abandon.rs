@@ -1,4 +1,4 @@
-//! Gives up an upload that a journal records: removes it at the store, then removes the journal.
+//! Gives up an upload that a journal records: removes it from the store, then removes the journal.
 //!
 //! If Complete may have been carried out, the object is checked first: no abort is sent while the
 //! outcome is in doubt (P6).
@@ -22,19 +22,19 @@ use crate::transfer::lifecycle::Finding;
 pub enum Abandoned {
     /// The upload existed and has been removed from the store.
     Removed,
-    /// The store has nothing of the upload.
+    /// The store has nothing that belongs to the upload.
     NothingThere,
     /// Complete had been carried out: the object exists, and stays.
     WasComplete,
-    /// No answer to Create is recorded, and several empty uploads of the key may be its result.
-    /// They cannot be told apart; the journal stays.
+    /// The journal records no answer to Create, and several empty uploads of the key may be its
+    /// result. They cannot be told apart; the journal stays.
     Unclear(Vec<UploadId>),
 }
 
 /// How long to retry the removal of the parts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A Create that was in flight when its process ended may arrive shortly after the listing.
+/// How long to wait for the result of a Create that was in flight when its process ended.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
 const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(2);
 
@@ -52,7 +52,7 @@ pub async fn abandon(
 ) -> Result<Abandoned, Error> {
     let Some(opened) = folder.open_existing(id)? else { return Ok(Abandoned::NothingThere) };
     let Some(mut remembered) = Remembered::fold(opened.records) else {
-        // Not even its beginning was written: nothing was sent.
+        // The journal has no beginning, so nothing was sent.
         opened.journal.remove()?;
         return Ok(Abandoned::NothingThere);
     };
@@ -89,14 +89,14 @@ pub async fn abandon(
         .await
         .map_err(|error| Error::of_store(&upload.object, error))?;
     opened.journal.remove()?;
-    // A Complete that was in flight may have arrived before the abort.
+    // A Complete that was in flight may have been carried out before the abort.
     let head =
         if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
     let complete = head.is_some_and(|head| expected.is(&head));
     Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
 }
 
-/// Removes the uploads that unanswered Create requests may have left, if they can be nothing else.
+/// Removes the uploads that unanswered Create requests may have left, if they can only be ours.
 async fn remove_unheard(
     store: &dyn Store,
     folder: &JournalFolder,

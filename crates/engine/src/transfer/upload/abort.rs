@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::advice::Advice;
 use crate::remote::{Operation, Store, StoreError, StoreErrorKind, UploadRef};
 
-/// The wait between two rounds: short at first, for parts that land late; longer for a store that
+/// The wait between two rounds: short at first, for parts that arrive late; longer for a store that
 /// is down.
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(crate) async fn abort_until_gone(
     }
 }
 
-/// Sends one Abort and one ListParts. `Ok` if nothing is left.
+/// Sends one Abort and one ListParts. Returns `Ok` if nothing is left.
 async fn round(store: &dyn Store, upload: &UploadRef) -> Result<(), StoreError> {
     let aborted = store.abort_multipart_upload(upload).await;
     if aborted.as_ref().is_err_and(|error| error.kind == StoreErrorKind::NoSuchBucket) {
@@ -59,7 +59,7 @@ async fn round(store: &dyn Store, upload: &UploadRef) -> Result<(), StoreError> 
             let message = "the upload is still there after Abort";
             StoreError::local(Operation::AbortMultipartUpload, StoreErrorKind::Server, message)
         })),
-        // Without the right to list, NoSuchUpload for a second Abort is the best available
+        // If listing is not permitted, NoSuchUpload for a second Abort is the best available
         // evidence.
         Err(listing) => match aborted {
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => Ok(()),

@@ -1,12 +1,12 @@
-//! Resumes without a journal: finds an unfinished upload of the key at the store whose parts are
-//! the source's.
+//! Resumes without a journal: finds an unfinished upload of the key at the store whose parts have
+//! the source's content.
 //!
-//! The upload may belong to another machine or another tool, or be our own after the journal was
-//! lost; this affects the proof only. The sizes of the parts suggest a plan, and the source is read
-//! and compared with the checksum or the MD5 that ListParts gives for each part. An upload with
-//! more differing than proven bytes is never touched, nor is one that another process of this
-//! machine works on. If another journal records the adopted upload, that journal is given up. An
-//! adopted upload keeps what its Create bound: plan, checksum, attributes.
+//! The upload may belong to another machine or another tool, or may be our own after the journal
+//! was lost; either way each part has to be proven. The sizes of the parts suggest a plan, and the
+//! source is read and compared with the checksum or the MD5 that ListParts gives for each part. An
+//! upload with more differing than proven bytes is never touched, nor is an upload that another
+//! process of this machine works on. If another journal records the adopted upload, that journal is
+//! given up. An adopted upload keeps what its Create fixed: plan, checksum, attributes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,15 +31,15 @@ use crate::remote::{
     UploadMarker, UploadRef, UploadSummary,
 };
 
-/// Maximum number of uploads of one key that are examined; a key with more has forgotten uploads
-/// rather than active ones.
+/// Maximum number of uploads of one key that are examined: if there are more, they are abandoned
+/// rather than active.
 const CANDIDATES_MAX: usize = 100;
 
-/// Number of parts compared before the rest of an upload is: enough to detect another file at low
-/// cost.
+/// Number of parts that are compared before all parts of an upload are: enough to detect another
+/// file at low cost.
 const SAMPLES: usize = 3;
 
-/// Time-out of requests that only serve to report; they must not delay the upload.
+/// Time-out of requests that only serve a report; they must not delay the upload.
 const TELL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An upload with parts, and the plan that it may follow.
@@ -61,8 +61,8 @@ struct Compared {
     differing_parts: Vec<haul_parts::PartNumber>,
 }
 
-/// Continues the upload at the store that has most of the source: more than `ours`, which is then
-/// removed.
+/// Continues the upload at the store that has most of the source, if it has more than `ours`, which
+/// is then removed.
 pub(super) async fn adopt_best(
     context: &mut Context,
     journal: &mut JournalHandle,
@@ -79,7 +79,7 @@ pub(super) async fn adopt_best(
     let ours_bytes =
         ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
     let Some(best) = best(context, candidates, ours_bytes).await? else {
-        // Our own upload continues instead: the others had less, or other content.
+        // Our own upload continues instead: the others had less of the source, or other content.
         if ours.is_some() {
             return Ok(None);
         }
@@ -111,8 +111,8 @@ pub(super) async fn adopt_best(
             .map_err(failed)?;
     }
     let Compared { mut resumed, checksum, adopted_parts, differing_parts, .. } = best;
-    // From here on the upload is treated as our own; only the token that recognises the object may
-    // be missing.
+    // From here on the upload is treated as our own; the only difference is that the token by which
+    // we recognise the object may be missing.
     context.options.checksum = checksum;
     if let Some((_, remembered)) = &earlier {
         remembered.bind(&mut context.options);
@@ -140,7 +140,7 @@ pub(super) async fn report_unfinished(context: &Context) {
     let once = RetryPolicy { attempts_max: 1, ..context.resources.retry.clone() };
     let uploads = uploads_of_key(context.store().as_ref(), &context.object, &once);
     let Ok(Ok(mut uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads).await else { return };
-    // Uploads of other journals are reported as such.
+    // Uploads recorded by other journals are reported separately.
     let remembered =
         remembered_here(context.options.journal.as_ref().map(|journal| &journal.folder));
     uploads.retain(|upload| !remembered.contains(&upload.upload_id));
@@ -150,7 +150,7 @@ pub(super) async fn report_unfinished(context: &Context) {
     }
 }
 
-/// Lists the unfinished uploads of the key. The store also lists keys that only begin with it;
+/// Lists the unfinished uploads of the key. The store also lists longer keys that begin with it;
 /// these are skipped.
 pub(super) async fn uploads_of_key(
     store: &dyn Store,
@@ -166,7 +166,7 @@ pub(super) async fn uploads_of_key(
         let page = retry.run(list).await?;
         let first =
             page.uploads.first().map(|upload| format!("{} {}", upload.key, upload.upload_id));
-        // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key does not end the list.
+        // Ceph RGW 16.2 lists `a-b` before `a`, so a greater key does not end the list.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
             Some(next) if found.len() < CANDIDATES_MAX => {
@@ -180,8 +180,8 @@ pub(super) async fn uploads_of_key(
     Ok(found)
 }
 
-/// Removes the uploads that another process of this machine works on, and `ours`, with which the
-/// rest is compared. Also returns how many belong to other processes.
+/// Filters out the uploads that another process of this machine works on, and `ours`, against which
+/// the rest is compared. Also returns how many belong to other processes.
 fn free(
     context: &Context,
     mut uploads: Vec<UploadSummary>,
@@ -216,7 +216,7 @@ pub(super) fn remembered_here(folder: Option<&JournalFolder>) -> BTreeSet<Upload
     journals.into_iter().flatten().filter_map(|journal| journal.upload_id).collect()
 }
 
-/// Returns the uploads whose parts fit a plan for the source, the one with most bytes first.
+/// Returns the uploads whose parts fit a plan for the source; the upload with most bytes is first.
 async fn candidates(
     context: &Context,
     uploads: Vec<UploadSummary>,
@@ -226,7 +226,7 @@ async fn candidates(
         let upload = UploadRef { object: context.object.clone(), upload_id: summary.upload_id };
         let listed = match list_all(context, &upload).await {
             Ok(listed) => listed,
-            // Completed or aborted by its owner meanwhile.
+            // Its owner has completed or aborted it meanwhile.
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => continue,
             Err(error) => return Err(error),
         };
@@ -247,20 +247,20 @@ async fn candidates(
     Ok(candidates)
 }
 
-/// Returns what was declared at Create, derived from the checksums of the parts: ListParts of few
-/// stores names it.
+/// Returns the checksum that was declared at Create. It is derived from the checksums of the parts,
+/// because only few stores name it in ListParts.
 fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
     let algorithm = listed.parts.iter().find_map(|part| part.checksum)?.algorithm();
     let of_old = match algorithm {
-        // The type before types existed, and today without an explicit one (S3 API,
-        // CreateMultipartUpload).
+        // Composite was the only type before there were types, and is still the default without an
+        // explicit type (S3 API, CreateMultipartUpload).
         ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
         other => own_type(other),
     };
     Some((algorithm, listed.checksum_type.unwrap_or(of_old)))
 }
 
-/// Returns the candidate with most proven bytes, if it has more than `least_bytes`.
+/// Returns the candidate with the most proven bytes, if it has more than `least_bytes`.
 async fn best(
     context: &Context,
     candidates: Vec<Candidate>,
@@ -269,7 +269,7 @@ async fn best(
     let mut best: Option<Compared> = None;
     for candidate in candidates {
         let beaten = best.as_ref().map_or(least_bytes, |best| best.proven_bytes);
-        // Candidates are in descending order of the bytes they can have at most.
+        // Candidates are sorted in descending order of the bytes that can be proven at most.
         if candidate.listed_bytes <= beaten {
             break;
         }
@@ -282,7 +282,7 @@ async fn best(
     Ok(best)
 }
 
-/// Returns whether one of a few sampled parts is the source's.
+/// Returns whether at least one of a few sampled parts has the source's content.
 async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, Error> {
     let pool = context.resources.pool.clone();
     let count = candidate.parts.len();
@@ -298,7 +298,7 @@ async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, E
     Ok(false)
 }
 
-/// Reads and compares the content of all parts. `None`: more of it differs than is proven.
+/// Reads and compares the content of all parts; `None` if more bytes differ than are proven.
 async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<Compared>, Error> {
     let Candidate { upload, plan, parts, declared, listed_bytes } = candidate;
     // An upload without a declared algorithm may refuse every checksum except Content-MD5.

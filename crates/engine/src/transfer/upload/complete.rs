@@ -1,5 +1,5 @@
-//! CompleteMultipartUpload: the list of parts, and how the outcome is determined when the answer is
-//! lost (P6).
+//! Builds CompleteMultipartUpload from the list of parts, and determines its outcome if the answer
+//! is lost (P6).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
 
@@ -17,15 +17,15 @@ use crate::transfer::upload::UploadOptions;
 /// `x-amz-meta-haul-upload`.
 pub(crate) const TOKEN_METADATA: &str = "haul-upload";
 
-/// Returns the checksum type that Haul declares at Create: full object where the algorithm allows
+/// Returns the checksum type that Haul declares at Create: full object, if the algorithm supports
 /// it.
 pub(super) fn own_type(algorithm: ChecksumAlgorithm) -> ChecksumType {
     if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite }
 }
 
-/// Builds the list of parts with everything the store can check it by. `declared`: the store knows
-/// our checksum algorithm since Create and requires the values of the parts (Swift refuses a list
-/// that has any).
+/// Builds the list of parts with every value that the store can check. `declared`: our checksum
+/// algorithm was declared at Create, so the store requires the checksums of the parts. Without
+/// that, they are left out, because Swift refuses a list that contains any.
 pub(super) fn request(
     parts: &[SentPart],
     declared: Option<ChecksumType>,
@@ -49,7 +49,7 @@ pub(super) fn request(
     }
 }
 
-/// Combines the checksums of the parts to that of the whole object, where the algorithm allows it.
+/// Combines the checksums of the parts to that of the whole object, if the algorithm supports it.
 pub(crate) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
     let of_parts: Option<Vec<_>> =
         parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
@@ -70,7 +70,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// `parts`: all of them, or none if they are not known.
+    /// Creates the properties from all parts, or from none if the parts are not known.
     pub(super) fn new(token: &str, parts: &[SentPart]) -> Self {
         let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
         Self {
@@ -81,9 +81,9 @@ impl Expected {
         }
     }
 
-    /// Returns whether the object is the result of this upload. The token is proof. Without our
-    /// token (adopted uploads) or any (stores without metadata), the length and a hash of all bytes
-    /// decide.
+    /// Returns whether the object is the result of this upload. The token is proof. If the upload
+    /// does not have our token (adopted uploads) or the store keeps none (no metadata), the length
+    /// and a hash of all bytes decide.
     pub(super) fn is(&self, head: &ObjectHead) -> bool {
         if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
             && !self.token.is_empty()
@@ -106,10 +106,10 @@ impl Expected {
         }
     }
 
-    /// Verifies after Complete that the object at the store is what was read.
+    /// Verifies after Complete that the object at the store has the content that was read.
     ///
     /// # Errors
-    /// The difference.
+    /// Returns a description of the difference.
     pub(super) fn close(&self, head: &ObjectHead) -> Result<WholeProof, String> {
         if !self.is(head) {
             // Another client has written the key since: the object says nothing about our upload.
@@ -136,7 +136,7 @@ pub(super) async fn examine(
     expected: &Expected,
 ) -> (Finding, Result<ObjectHead, StoreError>) {
     let head = store.head_object(&upload.object).await;
-    // A 403 to HEAD is not "absent" (trap 27).
+    // A 403 to HEAD does not mean that the object is absent (trap 27).
     let hidden = match &head {
         Ok(found) if expected.is(found) => return (Finding::Ours, head),
         Err(error) if error.kind == StoreErrorKind::AccessDenied => true,
@@ -154,8 +154,8 @@ pub(super) async fn examine(
     }
 }
 
-/// Checks the object again, because the upload is gone and the object was absent: Complete may have
-/// been carried out between the two requests.
+/// Checks the object a second time if the upload is gone and the object was absent: Complete may
+/// have been carried out between the two requests.
 async fn look_again(
     store: &dyn Store,
     upload: &UploadRef,
@@ -171,7 +171,7 @@ async fn look_again(
     (finding, head)
 }
 
-/// Returns the error for a doubt that could not be settled.
+/// Returns the error that is reported if the outcome could not be determined.
 pub(super) fn unsettled(head: Result<ObjectHead, StoreError>) -> StoreError {
     head.err().unwrap_or_else(|| {
         let message =

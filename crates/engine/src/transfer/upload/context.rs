@@ -9,7 +9,7 @@ use crate::remote::{ObjectRef, Store};
 use crate::source::Source;
 use crate::transfer::Progress;
 
-/// One upload: its source, its target, and the resources that it shares with others.
+/// One upload: its source, its target, and the resources that it shares with other transfers.
 pub(crate) struct Context {
     pub(crate) resources: Resources,
     pub(crate) source: Arc<dyn Source>,
@@ -22,8 +22,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Returns whether an unproven part is an error. For a copy it is not: the copy is compared
-    /// with its source as a whole.
+    /// Returns whether an unproven part is an error. For a copy it is not, because the copy is
+    /// compared with its source as a whole.
     pub(super) fn demands_proof(&self) -> bool {
         self.options.require_proof && self.maker.is_none()
     }

@@ -1,10 +1,10 @@
-//! Carries out what [`Lifecycle`] decides: runs requests as tasks, and feeds their results back as
-//! inputs.
+//! Carries out the actions that [`Lifecycle`] decides on: runs requests as tasks, and feeds their
+//! results back as inputs.
 //!
 //! This file is long because it handles every input and every action exactly once.
 //!
 //! The driver owns the upload. It ends only when the object exists, when nothing is left at the
-//! store, when the rest is recorded and can be resumed, or when it has to report an unknown
+//! store, when the sent parts are recorded and can be resumed, or when it has to report an unknown
 //! outcome.
 
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ use crate::transfer::{StopRequest, StopSignal};
 
 pub(super) use super::{finisher::RunOutcome, start::Start};
 
-/// Uploads in parts; returns when the schedule has finished.
+/// Uploads in parts; returns when the lifecycle has finished.
 pub(super) async fn drive(
     context: &Arc<Context>,
     start: Start,
@@ -50,7 +50,7 @@ pub(super) async fn drive(
 ) -> Result<RunOutcome, Error> {
     context.events.send(start.event(context));
     if start.earlier.is_none() {
-        // If the store lost the upload, its parts have to arrive once more.
+        // If the store lost the upload, all parts have to be sent again.
         context.progress.set_arrived(0);
     }
     let mut driver = Driver::new(Arc::clone(context), start, journal);
@@ -102,17 +102,17 @@ struct Driver {
     token: String,
     upload: Option<UploadRef>,
     mover: Option<Arc<dyn Mover>>,
-    /// The store knows our checksum algorithm since Create.
+    /// The checksum type that was declared to the store at Create, if any.
     declared: Option<ChecksumType>,
     sent: Vec<Option<SentPart>>,
-    /// Attempts to send parts: stopped before an abort.
+    /// Attempts to send parts; they are stopped before an abort.
     parts: JoinSet<(PartNumber, u32, Result<SentPart, PartFailure>)>,
     /// All other tasks: requests about the upload itself, and waits.
     requests: JoinSet<Ended>,
-    /// The upload cannot continue for a local reason, which the schedule gets before any other
-    /// input.
+    /// Set if the upload cannot continue for a local reason; the lifecycle gets this input before
+    /// any other.
     impossible: Option<Input>,
-    /// Complete has been sent: the object may exist.
+    /// Whether Complete has been sent, so that the object may exist.
     completing: bool,
     etag: Option<ETag>,
     whole: Option<ObjectHead>,
@@ -120,9 +120,9 @@ struct Driver {
     tries: u32,
     /// The last error of the current request.
     cause: Option<Error>,
-    /// The caller requested a stop.
+    /// Whether the caller requested a stop.
     asked_to_stop: bool,
-    /// The error of the Complete whose outcome is being determined.
+    /// The error of the Complete request whose outcome is being determined.
     doubted: Option<Error>,
     cleanup: Option<StoreError>,
     creates: LostCreates,
@@ -132,7 +132,7 @@ struct Driver {
 enum Ended {
     Created(Result<CreatedUpload, StoreError>),
     Completed(Result<CompletedObject, StoreError>, Option<ObjectHead>),
-    /// The parts do not add up to the intended object: Complete was not sent.
+    /// The parts do not form the intended object, so Complete was not sent.
     Unfit(Error),
     Examined(Finding, Result<ObjectHead, StoreError>),
     Aborted(Result<(), StoreError>),
@@ -150,8 +150,8 @@ impl Driver {
         let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), seed);
         let mut lifecycle = Lifecycle::new(pieces, retries);
         if journal.id().is_some() {
-            // An adopted upload (without our token) holds parts of others: only an explicit request
-            // removes it.
+            // An adopted upload (without our token) contains parts of other clients: it is removed
+            // only on an explicit request.
             let adopted = start.token.is_empty();
             lifecycle = lifecycle.when_exhausted(if adopted {
                 WhenExhausted::Keep
@@ -196,7 +196,7 @@ impl Driver {
         driver
     }
 
-    /// Joins the queue at the gate if a part could be sent.
+    /// Joins the queue at the gate if the upload could send a part now.
     fn ask_for_pass(&mut self) {
         if !self.lifecycle.wants_pass() {
             self.turn.leave();
@@ -206,7 +206,7 @@ impl Driver {
         self.turn.join(|| enter(&mut self.stream, gate));
     }
 
-    /// Reads the next part of a stream if it could be sent.
+    /// Reads the next part of a stream if the upload could send it now.
     fn read_ahead(&mut self) {
         if let Some(stream) = &mut self.stream
             && self.lifecycle.wants_part()
@@ -232,7 +232,7 @@ impl Driver {
                 Input::StreamEnded
             }
             Err(error) => {
-                // The producer may give all of it another time.
+                // The next run of the producer may give the whole stream.
                 let advice = match &error {
                     Error::StreamLength { read_bytes: None, .. } | Error::StreamTooLong { .. } => {
                         Advice::GiveUp
@@ -248,7 +248,7 @@ impl Driver {
     fn asked(&mut self, request: StopRequest) -> Input {
         if !self.lifecycle.is_ending() {
             self.asked_to_stop = true;
-            // The earlier error was resolved, and does not explain what happens now.
+            // The earlier error was resolved, and does not explain later events.
             self.cause = None;
         }
         match request {
@@ -308,7 +308,7 @@ impl Driver {
                     let patience = context.options.abort_patience;
                     let aborted =
                         abort_until_gone(context.store().as_ref(), &upload, patience).await;
-                    // A Complete that was in flight may have arrived before the abort.
+                    // A Complete that was in flight may have been carried out before the abort.
                     if let (Ok(()), Some(expected)) = (&aborted, expected)
                         && let Ok(head) = context.store().head_object(&context.object).await
                         && expected.is(&head)
@@ -335,7 +335,7 @@ impl Driver {
         self.upload.clone()
     }
 
-    /// Returns the properties that identify the finished object; only the token while parts are
+    /// Returns the properties that identify the finished object; only the token if parts are
     /// missing.
     fn expected(&self) -> Expected {
         let parts: Option<Vec<_>> = self.sent.iter().cloned().collect();
@@ -366,8 +366,9 @@ impl Driver {
         let Some(upload) = self.upload() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
-        // The last check of the source before the object can appear (P4). Once the object may exist
-        // the check comes too late: then the list decides, which is of one version.
+        // The last check of the source before the object can appear (P4). Once the object may
+        // exist, this check comes too late; the list of parts then guarantees that all are of one
+        // version.
         let is_first = !std::mem::replace(&mut self.completing, true);
         if is_first && let Err(changed) = check_unchanged(self.context.source.as_ref()) {
             self.completing = false;
@@ -391,7 +392,8 @@ impl Driver {
             }
             context.events.send(Event::Completing);
             let completed = context.store().complete_multipart_upload(&upload, &request).await;
-            // Verifies the object, and gets the ETag that Ceph RGW 16.2 omits in its first answer.
+            // HEAD verifies the object, and returns the ETag that Ceph RGW 16.2 omits in its first
+            // answer.
             let head = match &completed {
                 Ok(_) => context.store().head_object(&context.object).await.ok(),
                 Err(_) => None,
@@ -430,12 +432,12 @@ impl Driver {
         }
     }
 
-    /// Handles a source that cannot be read. With a journal the parts stay, and the next run
-    /// compares those of another version: only differences have to be sent again. A disk that is
-    /// unreadable now may be readable then.
+    /// Handles a source that cannot be read. With a journal the parts stay: the next run compares
+    /// parts of another version and sends only those that differ. A disk that is unreadable now may
+    /// be readable by then.
     fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
         let of_the_source = match &error {
-            // A copy of another version continues nothing of the upload.
+            // A copy of another version cannot use any part of the upload.
             Error::SourceChanged { change, .. } => !matches!(change, Change::Version(_)),
             error => matches!(error, Error::SourceUnreadable { .. }),
         };
@@ -447,7 +449,7 @@ impl Driver {
         let number = part.number;
         if let Some(pass) = self.passes.remove(&number) {
             pass.succeeded();
-            // The pass is kept if another part of the stream holds memory without one.
+            // The pass is kept if another part of the stream is in memory without a pass.
             if let Some(stream) = self.stream.as_mut().filter(|_| self.lifecycle.any_part_ready()) {
                 stream.keep(pass);
             }
@@ -506,8 +508,8 @@ impl Driver {
                         self.doubted = self.doubted.take().or(self.cause.take());
                         self.request_failed(complete::unsettled(head));
                     }
-                    // Complete was refused after all: that is the cause to report, not the failed
-                    // checks.
+                    // The store did refuse Complete: report that refusal as the cause, not the
+                    // failed checks.
                     (Finding::UploadOpen, _) => {
                         self.cause = self.doubted.take().or(self.cause.take());
                     }
@@ -530,8 +532,8 @@ impl Driver {
             }
             Ended::Woke(waiting) => {
                 if let Waiting::Part(number) = waiting {
-                    // The part queues again, like every part; a part of a stream still holds its
-                    // memory.
+                    // The part joins the queue again, like every part; a part of a stream still
+                    // holds its memory.
                     let pass = self.passes.remove(&number);
                     if let (Some(stream), Some(pass)) = (&mut self.stream, pass) {
                         stream.keep(pass);
@@ -549,7 +551,7 @@ impl Driver {
         let upload =
             UploadRef { object: self.context.object.clone(), upload_id: created.upload_id };
         let declared = created.checksum.map(complete::own_type);
-        // Before the first part is sent: an upload without a record must not hold any.
+        // This precedes the first part: an upload without a record must not contain any.
         if let Err(error) = self.journal.created(&upload, declared) {
             self.cause = Some(error);
             self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
@@ -590,7 +592,7 @@ impl Driver {
     }
 
     async fn finish(mut self, outcome: Outcome) -> Result<RunOutcome, Error> {
-        // Dropped tasks would be detached; no task of this upload may outlive it.
+        // A dropped handle would only detach its task, but no task of this upload may outlive it.
         self.stop_all().await;
         let unheard = self.creates.any();
         if unheard && (self.upload().is_some() || self.journal.id().is_none()) {
@@ -601,8 +603,8 @@ impl Driver {
         if let Some(proof) = self.context.maker.as_ref().and_then(|maker| maker.proof()) {
             parts.iter_mut().for_each(|part| part.proof = proof);
         }
-        // Parts in flight may have failed while the upload was stopping: that is not the cause of
-        // the stop.
+        // Parts in flight may have failed while the upload was stopping: those failures are not the
+        // cause of the stop.
         let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
         let cause =
             self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));

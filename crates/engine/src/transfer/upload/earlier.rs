@@ -1,4 +1,4 @@
-//! Handles the journal of an upload that is not continued.
+//! Handles the journal of an earlier upload that is not continued.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ pub(super) fn warn_of_no_journal(context: &Context) {
     }
 }
 
-/// Removes the journal of an upload that is not begun, after the uploads that unanswered Create
-/// requests may have left.
+/// Removes the uploads that unanswered Create requests may have left, then the journal, if no new
+/// upload is begun.
 pub(super) async fn forget(context: &Context, journal: JournalHandle, creates: &LostCreates) {
     let (Some(options), Some(id), true) =
         (&context.options.journal, journal.id().map(str::to_owned), creates.any())

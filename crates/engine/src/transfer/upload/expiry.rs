@@ -1,10 +1,10 @@
-//! Warns of a lifecycle rule of the bucket that may remove the upload before it is done (trap 24).
+//! Warns if a lifecycle rule of the bucket may remove the upload before it is complete (trap 24).
 
 use haul_parts::limits::MIB;
 use jiff::{SignedDuration, Timestamp};
 
-/// The throughput of a slow link: the warning appears if the upload would take longer than the rule
-/// allows at this rate.
+/// The throughput of a slow link: the warning appears if, at this rate, the upload would take
+/// longer than the rule allows.
 const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB;
 
 /// Returns the warning about a rule that removes the unfinished upload at `date`

@@ -1,8 +1,8 @@
-//! The end of a run: the report, and what the journal keeps.
+//! Ends a run: builds the report, and decides whether the journal is kept.
 //!
-//! Done, failed, cancelled: nothing is left at the store, and the journal is removed. Paused, in
-//! doubt, left behind: the journal stays, so that the upload is listed and can be resumed or
-//! removed (P3).
+//! If the run is done, failed or cancelled, nothing is left at the store, and the journal is
+//! removed. If it is paused or in doubt, or could not remove its parts, the journal stays, so that
+//! the upload is listed and can be resumed or removed (P3).
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::remote::{ObjectHead, StoreError, UploadRef};
 use crate::transfer::lifecycle::Outcome;
 use crate::transfer::mover::SentPart;
 
-/// The outcome of the driver if it ended without an error.
+/// The outcome of the driver, if it ended without an error.
 pub(super) enum RunOutcome {
     Done(Box<UploadReport>),
-    /// The store lost the upload or requires a new one.
+    /// The store lost the upload or requires a new upload.
     Restart {
         reason: String,
         journal: JournalHandle,
@@ -33,19 +33,19 @@ pub(super) enum RunOutcome {
     },
 }
 
-/// The end of one run.
+/// The state needed to end one run.
 pub(super) struct Finisher<'a> {
     pub(super) context: &'a Context,
     pub(super) upload: Option<UploadRef>,
     pub(super) journal: JournalHandle,
     pub(super) cause: Option<Error>,
-    /// Answers to Create were lost, and their uploads were not searched for.
+    /// Whether answers to Create were lost without a search for the uploads they may have left.
     pub(super) unheard: bool,
 }
 
 impl Finisher<'_> {
-    /// Finishes if the object existed already because only the answer to an earlier run's Complete
-    /// was lost. The object is verified all the same.
+    /// Finishes a run whose object existed already, because only the answer to an earlier run's
+    /// Complete was lost. The object is verified nevertheless.
     pub(super) fn of_earlier(
         context: &Context,
         journal: JournalHandle,
@@ -94,7 +94,7 @@ impl Finisher<'_> {
             upload_id: self.upload.map(|upload| upload.upload_id),
             proof,
             whole,
-            // No attempt of this run sent them.
+            // This run has not sent any of the parts.
             resumed_bytes: parts
                 .iter()
                 .filter(|part| part.attempt == 0)
@@ -105,8 +105,8 @@ impl Finisher<'_> {
         })
     }
 
-    /// Reports that the object differs from what was read: the store damaged it after acknowledging
-    /// it.
+    /// Returns the error for an object that differs from what was read: the store damaged it after
+    /// acknowledging it.
     pub(super) fn corrupt(self, detail: String) -> Error {
         self.journal.forget(self.context);
         Error::CorruptObject { object: self.context.object.clone(), detail }
@@ -127,7 +127,7 @@ impl Finisher<'_> {
         };
         let arrived_bytes = parts.iter().map(|part| part.size_bytes).sum();
         if self.upload.is_none() && !self.unheard {
-            // Nothing is at the store yet: nothing to resume.
+            // Nothing is at the store yet, so there is nothing to resume.
             self.journal.forget(self.context);
             return self.cause.unwrap_or(Error::Cancelled { object: object.clone() });
         }
@@ -140,14 +140,14 @@ impl Finisher<'_> {
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
     }
 
-    /// Returns whether no answer to Create was received, so that an upload may exist which only the
-    /// journal leads to.
+    /// Returns true if no answer to Create was received: an upload may exist that can be found only
+    /// through the journal.
     pub(super) fn may_be_left(&self) -> bool {
         self.unheard && self.upload.is_none() && self.journal.id().is_some()
     }
 
     /// Ends a cancelled run for which [`Finisher::may_be_left`] is true: searches for the upload.
-    /// The journal stays if the result is unknown.
+    /// If the result of the search is unknown, the journal stays.
     pub(super) async fn cancelled_unheard(self, layout: &PartsLayout) -> Error {
         let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.clone() };

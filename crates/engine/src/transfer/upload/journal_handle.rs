@@ -1,9 +1,9 @@
-//! The records that one upload writes into its journal, and when. Without a journal every method
-//! does nothing.
+//! Writes the records of one upload into its journal at the right moments. Without a journal every
+//! method does nothing.
 //!
-//! Synced to disk: the beginning, before Create is sent; the UploadId, before the first part is;
-//! the announcement of Complete. Parts are only appended: if a power failure loses the record of a
-//! part, ListParts finds the part.
+//! Three records are synced to disk: the beginning, before Create is sent; the UploadId, before the
+//! first part is sent; and the announcement of Complete. Records of parts are only appended: if a
+//! power failure loses one, ListParts still finds the part.
 
 use haul_parts::{ChecksumType, PartPlan};
 
@@ -25,13 +25,13 @@ pub(super) struct JournalHandle(Option<Open>);
 struct Open {
     id: String,
     journal: Journal,
-    /// A part could not be recorded; reported once.
+    /// Whether recording a part has failed; this is reported once.
     append_failed: bool,
 }
 
 impl JournalHandle {
-    /// Opens the given journal, or the one of this source and target, and returns its state.
-    /// Reports other journals that concern the upload.
+    /// Opens the journal that the options name, or the journal of this source and target, and
+    /// returns the state it records. Reports other journals that concern the upload.
     pub(super) fn open(
         context: &Context,
         source: &SourceRecord,
@@ -60,7 +60,7 @@ impl JournalHandle {
         }
         let mut journal = Self(Some(Open { id, journal: opened.journal, append_failed: false }));
         if !opened.records.is_empty() {
-            // At once, so that a refused process names the current holder.
+            // Written at once, so that another process that is refused can name the current holder.
             journal.said(context, &Record::Opened { pid: std::process::id() });
         }
         Ok((journal, opened.records))
@@ -79,7 +79,7 @@ impl JournalHandle {
         }
     }
 
-    /// Records options of this run that the beginning does not contain.
+    /// Records those options of this run that differ from the beginning.
     pub(super) fn conditions(&mut self, options: &UploadOptions) -> Result<(), Error> {
         self.synced(&Record::Conditions {
             if_none_match: options.if_none_match,
@@ -88,7 +88,7 @@ impl JournalHandle {
         })
     }
 
-    /// Records that the source is another version now, cut into parts by this plan.
+    /// Records that the source has changed to another version, and the plan for its parts.
     pub(super) fn source_changed(
         &mut self,
         source: SourceRecord,
@@ -114,8 +114,8 @@ impl JournalHandle {
         })
     }
 
-    /// Records a part. A failure (a full disk) does not stop the upload: ListParts knows the part
-    /// too.
+    /// Records a part. A failure (a full disk) does not stop the upload, because ListParts knows
+    /// the part too.
     pub(super) fn part(&mut self, context: &Context, part: &SentPart) {
         let Some(open) = &mut self.0 else { return };
         let record = Record::Part(PartRecord {
@@ -141,7 +141,7 @@ impl JournalHandle {
         self.synced(&Record::Completing)
     }
 
-    /// Records an orderly stop and its cause.
+    /// Records that the run stopped in an orderly way, and why.
     pub(super) fn paused(&mut self, context: &Context, why: &dyn std::error::Error) {
         self.said(context, &Record::Paused { reason: in_one_line(why) });
     }
@@ -151,7 +151,7 @@ impl JournalHandle {
         self.said(context, &Record::Paused { reason: "interrupted".into() });
     }
 
-    /// Writes a record that only people read; a failure does not stop the upload.
+    /// Writes a record that is only informative; a failure does not stop the upload.
     fn said(&mut self, context: &Context, record: &Record) {
         if let Err(Error::Journal(error)) = self.synced(record) {
             context.events.send(Event::Warning { message: in_one_line(&error) });
@@ -185,7 +185,7 @@ pub(super) fn remembers(context: &Context) -> bool {
         JournalChoice::Given(id) | JournalChoice::Named(id) => options.folder.has(id),
         JournalChoice::OfSource => {
             let found = options.folder.find(&source, &store_name(context), &context.object);
-            // A journal that cannot be listed or read is reported where it is opened.
+            // A journal that cannot be listed or read is reported when it is opened.
             found.map_or(true, |found| options.folder.has(&found.id))
         }
     }

@@ -1,8 +1,8 @@
 //! Determines whether a PutObject without an answer has been carried out (P6).
 //!
-//! Unlike after Complete there is no upload that could still be open: the object is the only
-//! evidence. It is ours if it has our token, or, at a store that keeps no metadata, our length and
-//! a hash of our bytes. Any other object settles nothing, because the request may be carried out
+//! Unlike after Complete, there is no upload that could still be open: the object is the only
+//! evidence. It is ours if it has our token or, at a store that keeps no metadata, our length and a
+//! hash of our bytes. Any other object settles nothing, because the request may be carried out
 //! later, unless its own condition prevents that.
 
 use haul_parts::ChecksumType;
@@ -16,23 +16,23 @@ use crate::remote::{
 
 /// The state of a PutObject without an answer, derived from the object.
 pub(super) enum Landed {
-    /// It was carried out; equivalent to this answer.
+    /// The request was carried out; this answer is equivalent to the lost one.
     Ours(UploadedPart),
-    /// It was not carried out, and cannot be any more: its condition does not hold.
+    /// The request was not carried out and cannot be any more: its condition does not hold.
     Never,
-    /// It was not carried out so far.
+    /// The request has not been carried out so far.
     NotYet(Box<StoreError>),
-    /// The store did not answer the question.
+    /// The store did not answer the query.
     Unknown(Box<StoreError>),
 }
 
-/// Queries the object.
+/// Queries the object and compares it with the bytes that were sent.
 pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> Landed {
     let (if_none_match, if_match) = (context.options.if_none_match, &context.options.if_match);
     match context.resources.retry.run(|| context.store().head_object(&context.object)).await {
         Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => {
             Landed::Ours(UploadedPart {
-                // HEAD does not tell whether the ETag is an MD5.
+                // HEAD does not show whether the ETag is an MD5.
                 etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
                 etag: head.etag,
                 checksum: head.checksum.map(|(checksum, _)| checksum),
@@ -67,8 +67,8 @@ fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, toke
     if let Some(found) = kept.get(TOKEN_METADATA) {
         return found == token;
     }
-    // Another client may have put the same bytes before. With the same attributes the object equals
-    // the intended one.
+    // Another client may have put the same bytes earlier. If the attributes match too, the object
+    // equals the intended object.
     let same_type =
         wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
     head.size_bytes == bytes.payload.size_bytes()

@@ -1,5 +1,5 @@
 //! The byte range of each part of an upload: from the plan of a file, from the parts of a copy's
-//! source, or from what was read of a stream so far.
+//! source, or from the parts of a stream that have been read so far.
 
 use std::sync::Arc;
 
@@ -10,19 +10,17 @@ use crate::journal::RecordedPlan;
 /// The parts of one upload, in order.
 #[derive(Clone, Debug)]
 pub(crate) enum PartsLayout {
-    /// All parts, equal in size, known before the first byte.
+    /// All parts, equal in size; known before the first byte is sent.
     Planned(PartPlan),
-    /// All parts, with the sizes of the source of a copy.
+    /// All parts, with the sizes of the parts of a copy's source.
     AsSource(Arc<[PlannedPart]>),
-    /// The parts that were read, of a stream that may have more.
+    /// The parts of a stream that have been read so far; there may be more.
     Read(Vec<PlannedPart>),
 }
 
 impl PartsLayout {
-    /// Restores the layout that an earlier run recorded. `wanted` is the layout that this run would
-    /// choose.
-    ///
-    /// `None`: the two do not fit together.
+    /// Restores the layout that an earlier run recorded; `None` if it does not fit `wanted`, the
+    /// layout that this run would choose.
     pub(super) fn recorded(plan: &RecordedPlan, wanted: &Self) -> Option<Self> {
         match (plan, wanted) {
             (RecordedPlan::Equal(plan), _) => Some(Self::Planned(*plan)),
@@ -35,7 +33,7 @@ impl PartsLayout {
         }
     }
 
-    /// Returns what the journal records; `None` for a stream.
+    /// Returns the plan as the journal records it; `None` for a stream.
     pub(super) fn record(&self) -> Option<RecordedPlan> {
         match self {
             Self::Planned(plan) => Some((*plan).into()),
@@ -72,7 +70,7 @@ impl PartsLayout {
         }
     }
 
-    /// Returns the length of the first part: that of all parts but the last, if they are equal.
+    /// Returns the length of the first part, which all parts but the last have if they are equal.
     pub(super) fn first_part_size_bytes(&self) -> u64 {
         match self {
             Self::Planned(plan) => plan.part_size_bytes(),

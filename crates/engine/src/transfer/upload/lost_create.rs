@@ -1,14 +1,14 @@
-//! Uploads whose CreateMultipartUpload was carried out although its answer was not received (trap
-//! 25): empty, of our key, and with an unrecorded id. The answer was lost, or the process was
-//! killed before it came.
+//! Finds and removes uploads whose CreateMultipartUpload was carried out without its answer being
+//! received (trap 25): the answer was lost, or the process was killed before it came. Such uploads
+//! are empty, have our key, and have an id that is not recorded.
 //!
-//! A listing does not tell who owns an upload, so only those are removed that almost certainly are
-//! ours: of this key, without parts, in no journal of this machine, no more of them than answers
-//! were lost, and initiated at the time of our requests. In a run that reaches Complete, the
-//! store's own clock gives that time: it dates the upload that was answered in the same list. By
-//! then all our parts have arrived, and an upload that another client is sending has parts too. If
-//! there is only a journal ([`find_unheard`]), this machine's clock is used with a tolerance of a
-//! minute.
+//! A listing does not show who owns an upload. So an upload is removed only if it is almost
+//! certainly ours: it has this key, no parts, and no journal on this machine; there are no more
+//! such uploads than answers were lost; and it was initiated at the time of our requests. In a run
+//! that reaches Complete, the store's own clock gives that time, because the list also contains the
+//! date of our answered upload. By then all our parts have arrived, and an upload that another
+//! client is sending has parts too. If there is only a journal ([`find_unheard`]), this machine's
+//! clock is used with a tolerance of a minute.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ use crate::remote::{ObjectRef, Store, StoreError, UploadRef, UploadSummary};
 const PRECISION_SECONDS: i64 = 1;
 
 /// The time from a journal's first record to the last attempt of its Create: three attempts that
-/// time out.
+/// each time out.
 const TRIES_SECONDS: i64 = 360;
 
-/// The tolerated difference between the clocks of machine and store where it cannot be measured.
+/// The tolerated difference between the clocks of machine and store, if it cannot be measured.
 const CLOCKS_SECONDS: i64 = 60;
 
 /// The attempts to create one upload.
@@ -41,13 +41,13 @@ pub(super) struct LostCreates {
     lost: usize,
     /// The time from the first attempt to the answer to the last.
     took: Duration,
-    /// Attempts of earlier runs, in seconds since 1970 by this machine's clock.
+    /// The start times of earlier runs' attempts, in seconds since 1970 by this machine's clock.
     earlier: Vec<i64>,
-    /// The time of the answer that counts.
+    /// The time of the answer that created the current upload.
     answered_at: i64,
 }
 
-/// Seconds by which an upload was initiated before ours, at most and at least.
+/// Seconds by which an upload may have been initiated before ours: the maximum and the minimum.
 type Window = (i64, i64);
 
 impl LostCreates {
@@ -95,7 +95,7 @@ impl LostCreates {
 }
 
 /// Removes the uploads that unanswered attempts left. Reports uploads that cannot be removed, or
-/// told from those of others.
+/// that cannot be distinguished from those of other clients.
 pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCreates) {
     let doubtful = match find(context, ours, &creates).await {
         Ok(found) if found.len() <= creates.count() => {
@@ -116,7 +116,8 @@ pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCrea
     }
 }
 
-/// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
+/// Warns of an upload that may be left: the answer was lost, and there is no upload of ours whose
+/// date could be compared.
 pub(super) fn warn_of_leftovers(context: &Context) {
     context.events.send(unheard_warning());
 }

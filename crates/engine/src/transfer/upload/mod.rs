@@ -1,10 +1,10 @@
-//! One upload from its first request to its last.
+//! Runs one upload from its first request to its last.
 //!
 //! The plan assigns bytes to parts, [`Lifecycle`](super::lifecycle::Lifecycle) decides the next
-//! step, [`driver`] carries it out on a task of its own: a caller that drops the [`Transfer`]
-//! cancels it, and the task runs until nothing is left at the store (P3). A dropped future cannot
-//! await; a task can. With a journal ([`journal_handle`]), an interrupted upload can be resumed
-//! ([`resume`]), and dropping pauses instead of cancelling.
+//! step, and [`driver`] carries it out on its own task. A caller that drops the [`Transfer`]
+//! cancels the upload, and the task runs until nothing is left at the store (P3): a dropped future
+//! cannot await anything, but a task can. With a journal ([`journal_handle`]), an interrupted
+//! upload can be resumed ([`resume`]), and dropping pauses it instead.
 
 mod abandon;
 mod abort;
@@ -86,7 +86,7 @@ pub struct UploadReport {
     pub resumed_bytes: u64,
     /// The full-object checksum (`ALGORITHM value` as text), if there is one.
     pub checksum: Option<haul_parts::Checksum>,
-    /// Every part in order; the object itself if it was put in one piece. Empty if an earlier run
+    /// Every part in order; the object itself if it was put in one request. Empty if an earlier run
     /// completed the upload and its journal lost the parts.
     pub parts: Vec<ReportedPart>,
 }
@@ -106,20 +106,19 @@ pub(crate) fn start(
     })
 }
 
-/// The maximum number of restarts of an upload that the store loses repeatedly.
+/// The maximum number of restarts if the store repeatedly loses the upload.
 const RESTARTS_MAX: u32 = 3;
 
-/// The parts of a new upload, if no earlier run is continued.
+/// The parts that a new upload would have, for use if no earlier run is continued.
 struct Wanted {
     layout: PartsLayout,
-    /// Sent as one request if no earlier run is continued.
+    /// Whether the source is sent as one request if no earlier run is continued.
     one_piece: bool,
-    /// The parts follow from the length and from the requested part size.
+    /// Whether the parts follow from the length and the requested part size.
     by_length: bool,
 }
 
-/// Finds what this machine's journal records and, if requested, what the store has without any
-/// record.
+/// Finds the upload that the journal records and, if requested, unrecorded uploads at the store.
 async fn find_start(
     context: &mut Context,
     remembered: Option<Remembered>,
@@ -154,7 +153,8 @@ pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadRepo
     let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
     let adopt = context.options.unfinished == Unfinished::Adopt;
-    // An upload in parts from a time when the file was larger may still be at the store.
+    // An unfinished upload in parts, from a time when the file was larger, may still be at the
+    // store.
     if one_piece && (size_bytes == 0 || !adopt) && !journal_handle::remembers(&context) {
         return single::put(&context, stop).await;
     }
@@ -166,7 +166,7 @@ pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadRepo
     begin_or_continue(context, wanted, stop).await
 }
 
-/// Makes the object of `context` from the parts of `layout`, whatever its size.
+/// Uploads the parts of `layout` to make the object of `context`, whatever its size.
 pub(crate) async fn make(
     context: Context,
     layout: PartsLayout,
@@ -193,7 +193,7 @@ async fn begin_or_continue(
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
     if by_length {
-        // A restart uses the part size that was requested at first.
+        // A restart uses the part size that was requested originally.
         let part_size_bytes = context.options.part_size_bytes;
         let size_bytes = context.source.size_bytes();
         layout = PartPlan::new(size_bytes, &context.options.limits, part_size_bytes)
@@ -207,7 +207,8 @@ async fn begin_or_continue(
             Ok(reconciled) => reconciled,
             Err(error) => return Err(stopped.failed(&context, &mut journal, error)),
         },
-        // Comparing parts with the source takes as long as reading it.
+        // Comparing parts with the source takes as long as reading it, so a stop must be able to
+        // interrupt it.
         request = preflight_signal.stronger(), if !stopped.completing => {
             return Err(stopped.end(context, journal, request).await);
         }
@@ -218,7 +219,7 @@ async fn begin_or_continue(
                 context.events.send(Event::Restarting { reason });
             }
             if one_piece {
-                // Nothing was found that could have been adopted.
+                // The search found no upload that could be adopted.
                 earlier::forget(&context, journal, &creates).await;
                 return single::put(&context, stop).await;
             }
@@ -241,7 +242,7 @@ async fn begin_or_continue(
     drive_to_the_end(context, (start, journal), layout, creates, stop).await
 }
 
-/// Drives an upload to its end, and restarts it where the store lost it.
+/// Drives an upload to its end, and restarts it if the store lost it.
 async fn drive_to_the_end(
     context: Context,
     (mut start, mut journal): (Start, JournalHandle),
@@ -265,8 +266,8 @@ async fn drive_to_the_end(
     // Each upload was removed before the next was begun.
     journal.forget(&context);
     Err(match last {
-        // Another client keeps writing first: that is the answer to the condition, not a failure of
-        // the store.
+        // Another client keeps writing first: the condition does not hold, which is not a failure
+        // of the store.
         Some(Error::Store { source, subject, .. })
             if source.kind == StoreErrorKind::ConditionalConflict =>
         {

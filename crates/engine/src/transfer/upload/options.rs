@@ -18,7 +18,7 @@ pub struct UploadOptions {
     pub part_size_bytes: Option<u64>,
     /// Sources with fewer bytes are sent as one PutObject, unless a smaller part size is given.
     pub multipart_threshold_bytes: u64,
-    /// Maximum number of parts in flight, if less than the engine's
+    /// Maximum number of parts in flight, if it is lower than the engine's
     /// [`concurrency`](crate::EngineOptions::concurrency).
     pub concurrency: Option<u32>,
     /// The checksum sent with every part and verified by the store; `None`: only the MD5 in the
@@ -50,8 +50,8 @@ pub struct UploadOptions {
 impl UploadOptions {
     /// Returns whether a source of this length is sent in parts.
     pub(crate) fn in_parts(&self, size_bytes: u64) -> bool {
-        // An object put in one request is visible before it can be verified: with required proof it
-        // is sent in parts.
+        // An object put in one request is visible before it can be verified, so it is sent in parts
+        // if proof is required.
         let in_one_piece = size_bytes == 0
             || (size_bytes < self.multipart_threshold_bytes
                 && !self.require_proof
@@ -65,8 +65,8 @@ impl UploadOptions {
 pub struct JournalOptions {
     /// The folder of all journals.
     pub folder: JournalFolder,
-    /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint
-    /// whose port changes needs a name.
+    /// A name of the store that is the same from run to run; `None`: its endpoint. A store whose
+    /// port changes needs a name.
     pub store_name: Option<String>,
     /// The caller's data for connecting again; stored in the journal, so it must not contain
     /// secrets.
@@ -81,11 +81,11 @@ pub enum JournalChoice {
     /// The journal of its source and target, created if there is none.
     #[default]
     OfSource,
-    /// The journal with this id, which must exist, whatever the name of its source now. The options
-    /// recorded at its beginning apply.
+    /// The journal with this id, which must exist; it is used even if its source has another name
+    /// now. The options recorded at its beginning apply.
     Given(String),
-    /// The journal with this id, created if there is none; no other journal is read. For one of
-    /// many uploads, because reading all journals for each of them would be quadratic.
+    /// The journal with this id, created if there is none; no other journal is read. This is for
+    /// each of many uploads: reading all journals for every one of them would be quadratic.
     Named(String),
 }
 
@@ -106,13 +106,13 @@ pub enum Unfinished {
     /// Do not look for them.
     #[default]
     Ignore,
-    /// Report them ([`crate::Event::UnfinishedFound`]) and begin a new upload. Costs one request,
-    /// whose failure does not affect the upload.
+    /// Report them ([`crate::Event::UnfinishedFound`]) and begin a new upload. This costs one
+    /// request; if it fails, the upload is not affected.
     Report,
-    /// Compare their parts with the source and continue the upload that has most of it, if more of
-    /// its bytes are proven to be the source's than not; the others are not touched. Attributes and
-    /// checksum of the object stay those with which it was begun. After a failure the parts are
-    /// kept, if there is a journal.
+    /// Compare their parts with the source and continue the upload that has most of it, provided
+    /// that more of its bytes are proven than not; the others are not touched. The attributes and
+    /// the checksum of the object remain those set by the upload's Create. After a failure the
+    /// parts are kept, if there is a journal.
     Adopt,
 }
 

@@ -1,4 +1,4 @@
-//! One attempt to send one part: memory permit, read, hash, send, prove.
+//! Sends one part in one attempt: gets a memory permit, reads, hashes, sends, proves.
 
 use std::io;
 use std::sync::Arc;
@@ -27,18 +27,18 @@ pub(super) struct PartSender {
     pub(super) upload: UploadRef,
     pub(super) checksum: Option<ChecksumAlgorithm>,
     pub(super) md5: Md5Wish,
-    /// A part of this upload was proven by the checksum in its trailer.
+    /// Whether a part of this upload was proven by the checksum in its trailer.
     pub(super) trailers_proven: AtomicBool,
     pub(super) wire: Meter,
 }
 
-/// Whether the proof of the next part will need an MD5. Computing it in the same pass as the
-/// checksum costs less than reading the part a second time; not computing it costs nothing.
+/// Records whether the proof of the next part will need an MD5. Computing the MD5 in the same pass
+/// as the checksum costs less than reading the part a second time; omitting it costs nothing.
 #[derive(Debug)]
 pub(super) struct Md5Wish(AtomicBool);
 
 impl Md5Wish {
-    /// Wanted from the first part on unless the store confirmed our checksum algorithm.
+    /// Requests MD5s from the first part on, unless the store confirmed our checksum algorithm.
     pub(super) fn new(wanted: bool) -> Self {
         Self(AtomicBool::new(wanted))
     }
@@ -54,7 +54,7 @@ impl Md5Wish {
 
 #[async_trait]
 impl Mover for PartSender {
-    /// Sends one part; a later attempt reads it again, so that waiting takes no memory.
+    /// Sends one part. A later attempt reads the part again, so a waiting part holds no memory.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
         if let Some(algorithm) = self.trailer()
             && let Streamed::Sent(sent) = self.send_streamed(part, attempt, algorithm).await?
@@ -113,7 +113,7 @@ impl PartSender {
         }
     }
 
-    /// Records a part that arrived; its proof decides how the next one is hashed.
+    /// Handles a part that arrived: its proof decides how the next part is hashed.
     pub(super) fn sent(
         &self,
         part: PlannedPart,
@@ -178,8 +178,8 @@ pub(super) fn unreadable(source: &dyn Source, error: io::Error) -> Error {
     }
 }
 
-/// Assigns the failure: a source that could not be read a second time while it was sent is not the
-/// store's fault.
+/// Assigns the failure to the store or the source: if the source could not be read a second time
+/// while it was sent, the store is not the cause.
 pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
     match failure {
         PartFailure::Store(error) if error.kind == StoreErrorKind::Source => {
@@ -189,7 +189,8 @@ pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
     }
 }
 
-/// Evaluates the answer; if the store has other bytes than were sent, the part is sent again.
+/// Evaluates the answer. If the store has other bytes than were sent, the failure makes the part be
+/// sent again.
 pub(super) async fn prove(
     answer: &UploadedPart,
     bytes: &ReadBytes,

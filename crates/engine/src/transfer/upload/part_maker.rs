@@ -1,4 +1,4 @@
-//! The interface of an upload whose parts are not simply those of a file: of a copy.
+//! The interface for uploads whose parts are not simply read from a file: for copies.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub(crate) trait PartMaker: Send + Sync + 'static {
     /// Returns the mover that makes the parts of `upload`; `None`: they are sent from its source.
     fn mover(&self, upload: &UploadRef) -> Option<Arc<dyn Mover>>;
 
-    /// Decides about a part that an earlier run left at the store; one of another length never
-    /// counts. `recorded`: its entry in the journal, if that agrees with the store.
+    /// Decides whether a part that an earlier run left at the store is used; a part with another
+    /// length never is. `recorded` is its entry in the journal, if that agrees with the store.
     fn earlier(&self, stored: &StoredPart, recorded: Option<&PartRecord>) -> EarlierPart;
 
     /// Runs the last check before Complete makes an object of all parts. An error ends the upload,
@@ -31,9 +31,9 @@ pub(crate) trait PartMaker: Send + Sync + 'static {
 /// The decision about a part that an earlier run left at the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EarlierPart {
-    /// The part counts if its content is the source's, which is read in case of doubt.
+    /// The part is used if its content is the source's; in case of doubt the source is read.
     Read,
-    /// The part counts: [`PartMaker::check`] detects it if it is not the source's.
+    /// The part is used: if its content is not the source's, [`PartMaker::check`] detects it.
     Keep,
     /// The part is made again.
     Discard,

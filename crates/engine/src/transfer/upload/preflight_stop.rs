@@ -1,9 +1,9 @@
-//! Stops a resumed upload before it sends anything: while the store is listed and parts are
-//! compared with the source.
+//! Stops a resumed upload before it sends anything: while the store's parts are listed and compared
+//! with the source.
 //!
 //! Nothing has changed at the store by then: a pause only releases the journal, a failure of the
-//! store leaves everything as it is, and a cancel removes what the journal records. If Complete may
-//! have been carried out, a stop has to wait until the outcome is determined (P6).
+//! store leaves everything as it is, and a cancel removes the upload that the journal records. If
+//! Complete may have been carried out, a stop has to wait until the outcome is determined (P6).
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use crate::transfer::StopRequest;
 /// The state that a stop has to consider.
 #[derive(Default)]
 pub(super) struct PreflightStop {
-    /// An earlier run left a record, so there is something to resume, even if it is only a Create
-    /// without an answer.
+    /// Whether an earlier run left a record, so that there is something to resume, even if it is
+    /// only a Create without an answer.
     begun: bool,
-    /// Complete may have been sent by an earlier run.
+    /// Whether an earlier run may have sent Complete.
     pub(super) completing: bool,
-    /// The upload at the store.
+    /// The id of the upload at the store, if Create was answered.
     created: Option<UploadId>,
     arrived_bytes: u64,
 }
@@ -40,7 +40,8 @@ impl PreflightStop {
         })
     }
 
-    /// Handles a store that does not list the upload: everything stays, and can be resumed later.
+    /// Handles a store that does not list the upload: nothing is removed, and a later run can
+    /// resume.
     pub(super) fn failed(
         self,
         context: &Context,
@@ -67,7 +68,8 @@ impl PreflightStop {
         let cancelled = Error::Cancelled { object: object.clone() };
         let Some(id) = journal.id().map(str::to_owned) else { return cancelled };
         if !self.begun {
-            // Stopped before Create: an id without an upload must not be offered for a resume.
+            // The run stops before Create: a journal without an upload must not be offered for a
+            // resume.
             journal.forget(&context);
             return cancelled;
         }
@@ -83,7 +85,7 @@ impl PreflightStop {
                 cancelled
             }
             (Ok(_), _) => cancelled,
-            // The journal stays, and so do the parts.
+            // The journal and the parts stay.
             (Err(Error::Store { source: cleanup, .. }), Some(upload_id)) => {
                 Error::LeftBehind { object, upload_id, cleanup, source: Box::new(cancelled) }
             }

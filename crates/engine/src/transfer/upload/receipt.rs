@@ -9,7 +9,7 @@ use crate::remote::ObjectDescription;
 use crate::transfer::mover::SentPart;
 use crate::verify::receipt::{Receipt, ReceiptPart};
 
-/// A part of an upload that has ended.
+/// A part of a finished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedPart {
     /// The length of the part in bytes.
@@ -27,9 +27,9 @@ impl From<&SentPart> for ReportedPart {
 }
 
 impl UploadReport {
-    /// Creates the receipt of this upload. `described`: the object as the store describes it after
-    /// the upload; without it, and if it is another version by now, the receipt has neither version
-    /// id nor MD5s.
+    /// Creates the receipt of this upload. `described` is the object as the store describes it
+    /// after the upload; if it is missing, or if it is another version by now, the receipt has
+    /// neither version id nor MD5s.
     pub fn receipt(
         &self,
         described: Option<&ObjectDescription>,

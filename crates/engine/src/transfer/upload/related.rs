@@ -1,6 +1,6 @@
-//! Reports unfinished uploads of this machine other than the current one that concern it: of the
-//! same key, or of the same file under its previous name (P3). They may hold parts that are billed,
-//! or that need not be sent again.
+//! Reports other unfinished uploads of this machine that are related to the current one: uploads of
+//! the same key, or of the same file under its previous name (P3). They may have parts that are
+//! billed, or that need not be sent again.
 
 use super::context::Context;
 use super::journal_handle::store_name;

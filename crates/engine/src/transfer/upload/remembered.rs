@@ -1,5 +1,5 @@
-//! State restored from the journal for a resumed upload: the options that it keeps, and how to
-//! recognise the finished object.
+//! Restores the state of a resumed upload from its journal: the options that it keeps, and the
+//! properties that identify the finished object.
 
 use haul_parts::ChecksumType;
 
@@ -11,16 +11,16 @@ use crate::transfer::mover::SentPart;
 pub(super) use crate::journal::Remembered;
 
 impl Remembered {
-    /// Returns how the object's checksum is derived from those of its parts; `None`: the store
-    /// knows no algorithm.
+    /// Returns how the object's checksum is derived from those of its parts; `None` if no algorithm
+    /// was declared to the store.
     pub(super) fn declared(&self) -> Option<ChecksumType> {
         let created = self.created.as_ref().filter(|created| created.declared)?;
         created.checksum_type.or_else(|| self.beginning.checksum.map(own_type))
     }
 
-    /// Applies the options that were fixed at the beginning. Conditions are checked at Complete, so
-    /// those of this run replace the recorded ones; required proof stays required. Returns true if
-    /// the journal has to record a change.
+    /// Applies the options that were fixed when the upload began. Conditions are checked at
+    /// Complete, so those of this run replace the recorded ones; proof that was required stays
+    /// required. Returns true if the journal has to record a change.
     pub(super) fn bind(&self, options: &mut UploadOptions) -> bool {
         let beginning = &self.beginning;
         options.checksum = beginning.checksum;
@@ -46,7 +46,7 @@ impl Remembered {
         times
     }
 
-    /// Returns the same for a run that may look for these uploads.
+    /// Returns these requests in the form in which a run searches for their uploads.
     pub(super) fn creates(&self) -> LostCreates {
         LostCreates::after(self.unanswered(), self.beginning.begun_at)
     }
@@ -60,7 +60,7 @@ impl Remembered {
     pub(super) fn expected(&self) -> Expected {
         let mut parts = self.sent();
         if Some(parts.len()) != self.beginning.plan.part_count().map(usize::from) {
-            // With only some of the parts, neither length nor checksum of the whole is known.
+            // If some parts are missing, neither length nor checksum of the whole object is known.
             parts.clear();
         }
         Expected::new(&self.beginning.token, &parts)

@@ -1,11 +1,12 @@
-//! Continues an earlier run: compares journal and ListParts with the current source.
+//! Continues an earlier run: compares the journal and ListParts with the current source.
 //!
-//! The journal decides about the plan and the UploadId; ListParts, all pages of it, decides about
-//! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where
-//! both have one) and the source is still the same version. Parts that only the list has (a kill
-//! between answer and record), and all parts once the source shows any difference, are read again
-//! and compared with the checksum that the journal recorded, else with what the store keeps. A part
-//! that does not belong to the plan never reaches Complete: the upload is restarted.
+//! The plan and the UploadId come from the journal; the parts come from ListParts, all pages of it.
+//! A part is used if journal and list agree on number, size and ETag (and checksum, if both have
+//! one) and the source is still the same version. Parts that only the list has (the process was
+//! killed between answer and record), and all parts if the source shows any difference, are
+//! verified: the source is read again and compared with the checksum that the journal recorded or,
+//! if there is none, with the store's values. A part that does not fit the plan never reaches
+//! Complete: the upload is restarted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::transfer::lifecycle::Finding;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::options::OnChange;
 
-/// Number of parts compared at once: the work is reading and hashing.
+/// Number of parts compared at once: a comparison reads and hashes.
 const COMPARED_AT_ONCE: usize = 4;
 
 /// The state of an upload that continues.
@@ -49,11 +50,11 @@ pub(super) struct ResumedState {
 
 /// The decision about a recorded upload.
 pub(super) enum Resumption {
-    /// Begin a new upload. The reason is meant for people; `None` if nothing had been sent.
+    /// Begin a new upload. The reason is shown to the user; `None` if nothing had been sent.
     Restart(Option<String>),
     /// Continue the upload.
     GoOn(Box<ResumedState>),
-    /// Complete had been carried out; only its answer was lost.
+    /// Report success: Complete had been carried out, and only its answer was lost.
     AlreadyDone(Box<ResumedState>, Box<ObjectHead>, Expected),
 }
 
@@ -91,7 +92,7 @@ pub(super) async fn reconcile(
     };
     let changed = change.is_some();
     let may_differ = context.options.on_change == OnChange::Resend;
-    // A new name or other permissions do not make another version; only different content does.
+    // A new name or other permissions do not make another version; only changed content does.
     let mut harmless = None;
     if let Some(change) = change {
         let source_name = context.source.name();
@@ -99,7 +100,7 @@ pub(super) async fn reconcile(
             return Err(Error::SourceChangedSince { source_name, change });
         }
         if let Change::Version(detail) = &change {
-            // Comparing would require a download of the whole object.
+            // A comparison would require a download of the whole object.
             let reason = format!("{source_name} is another version now: {detail}");
             return restart(context, &resumed.upload, &reason).await;
         }
@@ -118,8 +119,8 @@ pub(super) async fn reconcile(
     }
     let foreign = listed.iter().find(|part| resumed.layout.part(part.number).is_none());
     if let Some(part) = foreign {
-        // Ceph RGW 16.2 requires every part in the list of Complete, so this part cannot be left
-        // out.
+        // Ceph RGW 16.2 requires every uploaded part in the list of Complete, so this part cannot
+        // be left out.
         let reason =
             format!("part {} is at the store and does not belong to the plan", part.number);
         return restart(context, &resumed.upload, &reason).await;
@@ -151,7 +152,7 @@ pub(super) async fn reconcile(
     Ok(Resumption::GoOn(Box::new(resumed)))
 }
 
-/// Reports that the file itself led to its journal, not its path.
+/// Reports that the journal was found by the identity of the file, not by its path.
 fn report_new_name(context: &Context, before: &SourceRecord) {
     if let Some(now) = context.source.identity()
         && !now.is_same_place(before)
@@ -169,7 +170,7 @@ fn change_since(context: &Context, beginning: &Beginning) -> Option<Change> {
     beginning.source.change_to(&now)
 }
 
-/// Handles an upload that the store no longer knows: completed by us, or gone.
+/// Handles an upload that the store no longer knows: either we completed it, or it is gone.
 async fn gone(
     context: &Context,
     mut resumed: ResumedState,
@@ -180,8 +181,8 @@ async fn gone(
     let (finding, head) = if remembered.completing {
         complete::examine(context.store().as_ref(), &resumed.upload, &expected).await
     } else {
-        // Complete may have been sent without a record: the announcement is missing if the
-        // journal's disk was full.
+        // Complete may have been sent without a record: the record is missing if the journal's disk
+        // was full.
         let head = context.store().head_object(&context.object).await;
         let ours = head.as_ref().is_ok_and(|head| expected.is(head));
         (if ours { Finding::Ours } else { Finding::NothingThere }, head)
@@ -212,7 +213,7 @@ async fn gone(
     }
 }
 
-/// Removes an upload that cannot continue. It is ours: the journal names it.
+/// Removes an upload that cannot be continued. The upload is ours, because the journal names it.
 async fn restart(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
     let aborted =
         abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
@@ -233,24 +234,24 @@ pub(super) async fn list_all(
         listed.parts.extend(page.parts);
         listed.checksum_type = listed.checksum_type.or(page.checksum_type);
         match page.next {
-            // A marker that does not advance would never end.
+            // A marker that does not advance would make this loop endless.
             Some(next) if after.is_none_or(|after| after < next) => after = Some(next),
             _ => return Ok(listed),
         }
     }
 }
 
-/// Parts that a journal recorded.
+/// The parts that a journal recorded.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) parts: BTreeMap<PartNumber, PartRecord>,
-    /// The source shows no difference since. Otherwise the checksums tell which of its bytes are
-    /// unchanged.
+    /// Whether the source shows no difference since then. If it does, the checksums show which of
+    /// its bytes are unchanged.
     pub(super) of_this_version: bool,
 }
 
-/// Adds the parts that count; returns how many were read and match, and which differ from the
-/// source.
+/// Adds the usable parts to the state; returns how many were read and match, and which differ from
+/// the source.
 pub(super) async fn compare(
     context: &Context,
     resumed: &mut ResumedState,
@@ -263,7 +264,7 @@ pub(super) async fn compare(
     let mut doubtful = vec![];
     for stored in listed {
         let Some(planned) = layout.part(stored.number) else { continue };
-        // Proof that is required now may be available now: that of the list of the store.
+        // Proof that is required now may be available from the store's list of parts.
         let enough =
             |record: &&PartRecord| record.proof != Proof::Unproven || !context.demands_proof();
         let recorded = known.parts.get(&stored.number);
@@ -315,7 +316,7 @@ pub(super) async fn compare(
     Ok((adopted, differing))
 }
 
-/// Returns a part that the check before Complete will verify.
+/// Returns a part for which the check before Complete is responsible.
 fn kept(stored: StoredPart, recorded: Option<&PartRecord>) -> SentPart {
     let ours = recorded.and_then(|record| record.checksum);
     SentPart {
@@ -340,7 +341,7 @@ fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool
         && same_checksum
 }
 
-/// Reads the source's bytes of a part and compares them with the checksum of those that were sent.
+/// Reads the source's bytes of a part and compares them with the checksum that was sent for it.
 /// `None`: they differ.
 async fn again(
     context: &Context,
@@ -354,7 +355,7 @@ async fn again(
     Ok(same.then(|| SentPart::from_record(&record)))
 }
 
-/// Hashes the source's bytes of a part, which must be of the version that was opened (P4).
+/// Hashes the source's bytes of a part; fails if the source is no longer the opened version (P4).
 async fn digests(
     context: &Context,
     planned: PlannedPart,
@@ -372,7 +373,7 @@ async fn digests(
     Ok(digests)
 }
 
-/// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they
+/// Reads the source's bytes of a part and compares them with the store's values. `None`: they
 /// differ, or the store has no evidence that they are equal.
 pub(super) async fn compare_part(
     context: &Context,
@@ -391,7 +392,7 @@ pub(super) async fn compare_part(
     else {
         return Ok(None);
     };
-    // Our own checksum is needed too: for the list of Complete and for the object's checksum.
+    // Our own checksum is needed too, for the list of Complete and for the object's checksum.
     let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
     let digests = digests(context, planned, &algorithms, pool).await?;
     let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();

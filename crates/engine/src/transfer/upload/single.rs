@@ -1,8 +1,9 @@
-//! A source below the threshold: one PutObject, which is atomic by itself.
+//! Uploads a source below the threshold with one PutObject, which is atomic by itself.
 //!
-//! A PutObject cannot be undone. Once its bytes have been sent, a request whose answer is lost, or
-//! not awaited, may have replaced the object or may still do so: then the object is queried (P6,
-//! [`landed`](super::landed)), and if that does not settle the outcome, it is reported as a doubt.
+//! A PutObject cannot be undone. If its bytes have been sent and its answer is lost or not awaited,
+//! the request may have replaced the object or may still replace it. Then the object is queried
+//! (P6, [`landed`](super::landed)); if that does not settle the outcome, the error reports that it
+//! is in doubt.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,22 +30,22 @@ pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<Uploa
     let size_bytes = context.source.size_bytes();
     started(context, size_bytes);
     let pool = context.resources.pool.clone();
-    // Before any memory is taken: parts of other transfers take both in this order too.
+    // The pass is taken before any memory, as the parts of other transfers do.
     let pass = tokio::select! {
         pass = context.resources.gate.enter() => pass,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
     let range = Range { source: Arc::clone(&context.source), offset_bytes: 0, size_bytes };
     let bytes = tokio::select! {
-        // The object is visible before its answer can be checked: the store itself must refuse
-        // wrong bytes.
+        // The object is visible before its answer can be checked, so the store itself must be able
+        // to refuse wrong bytes (by MD5).
         bytes = read(range, &pool, context.options.checksum, true) => bytes?,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
     Put::new(context, pass, bytes).run(&mut stop).await
 }
 
-/// Uploads data in one request that has been read and hashed with MD5.
+/// Uploads data that has already been read and hashed with MD5, in one request.
 pub(super) async fn put_read(
     context: &Context,
     pass: Pass,
@@ -69,11 +70,11 @@ fn started(context: &Context, size_bytes: u64) {
 /// The combined outcome of the attempts so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// None was carried out.
+    /// No attempt was carried out.
     Known,
-    /// The store has finished each of them; the object shows the result.
+    /// The store has finished every attempt; the object shows the result.
     Visible,
-    /// One has no answer: it may be carried out at any time.
+    /// At least one attempt has no answer: it may still be carried out at any time.
     Open,
 }
 
@@ -162,8 +163,8 @@ impl Put<'_> {
         }
     }
 
-    /// Stops a request in flight. If its bytes have been sent, its answer is awaited for as long as
-    /// a pause waits for parts in flight; `None`: there is none.
+    /// Stops a request in flight. If its bytes have been sent, waits for its answer for as long as
+    /// a pause waits for parts in flight; returns `None` if no answer came.
     async fn stop(
         &mut self,
         mut sending: Sending<'_>,
@@ -172,7 +173,7 @@ impl Put<'_> {
         stop: &mut StopSignal,
     ) -> Option<Answer> {
         if !tap.stop(self.bytes.payload.size_bytes()) {
-            // Cut off in the middle, it can never be carried out.
+            // A request that was cut off in the middle can never be carried out.
             return None;
         }
         let now = request == StopRequest::PauseNow;
@@ -209,10 +210,10 @@ impl Put<'_> {
         }
         match error.kind {
             _ if error.outcome_unknown => Outcome::Open,
-            // A gateway answers like this when it has lost the store behind it.
+            // A gateway sends this answer when it has lost its connection to the store.
             StoreErrorKind::Server if error.code.is_none() => Outcome::Open,
-            // Our own lost attempt may make the condition false for the next one, or for a
-            // repetition by a proxy: 412 because of our own object.
+            // Our own attempt with the lost answer may make the condition false for the next
+            // attempt, or for a repetition by a proxy: the 412 is then caused by our own object.
             StoreErrorKind::Server
             | StoreErrorKind::Malformed
             | StoreErrorKind::PreconditionFailed
@@ -221,7 +222,7 @@ impl Put<'_> {
         }
     }
 
-    /// Settles the outcome after the last request. `end` is the result if no attempt was carried
+    /// Determines the outcome after the last request. `end` is the result if no attempt was carried
     /// out.
     async fn settle(&self, end: Error) -> Result<UploadReport, Error> {
         if self.outcome == Outcome::Known {
@@ -229,7 +230,7 @@ impl Put<'_> {
         }
         if self.outcome == Outcome::Open {
             let reason = match &end {
-                // The error's own text would claim that nothing was left.
+                // The text of this error would claim that nothing was left at the store.
                 Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
                 other => other.to_string(),
             };
@@ -281,7 +282,8 @@ impl Put<'_> {
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
         let object = &self.context.object;
         if error.kind == StoreErrorKind::BadDigest && error.status.is_none() {
-            // Every answer reported other bytes than were sent, and the object has them.
+            // Every answer reported other bytes than were sent, and the object does contain other
+            // bytes.
             return Error::CorruptObject { object: object.clone(), detail: error.message };
         }
         Error::Store { subject: object.into(), part: None, attempts, source: Box::new(error) }

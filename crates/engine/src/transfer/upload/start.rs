@@ -1,4 +1,4 @@
-//! The start of a run: with a new upload, or with what an earlier run left.
+//! Prepares the start of a run: with a new upload, or with the upload that an earlier run left.
 
 use haul_parts::{ChecksumAlgorithm, ChecksumType, PlannedPart};
 use rand::Rng;
@@ -17,7 +17,7 @@ use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, Upload
 use crate::transfer::mover::SentPart;
 use crate::transfer::pieces::Pieces;
 
-/// The maximum number of unanswered attempts that a journal names: the last ones.
+/// The maximum number of unanswered attempts that a journal records: the most recent ones.
 const UNANSWERED_MAX: usize = 8;
 
 /// The initial state of the driver.
@@ -27,7 +27,7 @@ pub(super) struct Start {
     pub(super) earlier: Option<KnownUpload>,
     /// The stream of an upload whose parts are read while others are sent.
     pub(super) stream: Option<ReadAhead>,
-    /// Attempts to create the upload that may have left something.
+    /// Attempts to create the upload that may have left uploads at the store.
     pub(super) creates: LostCreates,
 }
 
@@ -44,7 +44,7 @@ impl Start {
         Self { layout, token: new_token(), earlier: None, stream: None, creates }
     }
 
-    /// Starts with a stream of which these parts were read.
+    /// Starts with a stream of which these parts have been read.
     pub(super) fn of_stream(
         stream: ReadAhead,
         parts: Vec<PlannedPart>,
@@ -89,7 +89,7 @@ impl Start {
         }
     }
 
-    /// Returns all parts of a file; for a stream, those that were read.
+    /// Returns all parts of a file or, for a stream, those that have been read.
     pub(super) fn pieces(&self, concurrency: u32) -> Pieces {
         let count = self.layout.part_count();
         let Some(stream) = &self.stream else { return Pieces::new(count, concurrency) };
@@ -101,7 +101,7 @@ impl Start {
         pieces
     }
 
-    /// Writes the journal's first record, unless the upload continues.
+    /// Writes the journal's first record, unless an earlier upload is continued.
     pub(super) fn remember(
         &self,
         context: &Context,
@@ -152,9 +152,9 @@ pub(super) fn write_beginning(
     })
 }
 
-/// Checks the condition early: one that does not hold now will hardly hold at the end, and the
-/// failure is better reported before terabytes are sent. Only the answer at Complete counts, so
-/// other errors of this check are ignored.
+/// Checks the condition early: if it does not hold now, it is unlikely to hold at the end, and the
+/// failure is better reported before terabytes are sent. Only the check at Complete is binding, so
+/// other errors of this request are ignored.
 pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     let options = &context.options;
     if !options.if_none_match && options.if_match.is_none() {
@@ -178,7 +178,7 @@ pub(super) fn create_request(context: &Context, token: &str) -> CreateRequest {
     let options = &context.options;
     let mut attributes = options.attributes.clone();
     attributes.metadata.insert(TOKEN_METADATA.into(), token.to_owned());
-    // Content-MD5 is not declared: it belongs to single requests, not to the object.
+    // Content-MD5 is not declared, because it applies to single requests and not to the object.
     let declarable = options.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
     let checksum = declarable.map(|algorithm| (algorithm, own_type(algorithm)));
     CreateRequest { attributes, checksum }

@@ -1,4 +1,5 @@
-//! One attempt to send a part *streamed*: hashed while it is sent, with its checksum in a trailer.
+//! Sends a part *streamed*, in one attempt: hashed while it is sent, with its checksum in a
+//! trailer.
 
 use std::sync::atomic::Ordering;
 
@@ -14,14 +15,14 @@ use crate::transfer::mover::{PartFailure, SentPart};
 pub(super) enum Streamed {
     /// The store has the part.
     Sent(SentPart),
-    /// The store takes no trailers, or proves nothing by them: the part has to be sent with its
-    /// checksum in a header.
+    /// The store does not accept trailers, or its answer proves nothing: the part has to be sent
+    /// with its checksum in a header.
     NotTaken,
 }
 
 impl PartSender {
     /// Returns the algorithm for the trailer, if this store verifies trailers. A store whose
-    /// answers are proven by MD5 gets none.
+    /// answers are proven by MD5 gets no trailer.
     pub(super) fn trailer(&self) -> Option<ChecksumAlgorithm> {
         let algorithm = self.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5)?;
         (!self.md5.wanted() && self.store.profile().verifies_trailers).then_some(algorithm)
@@ -43,7 +44,7 @@ impl PartSender {
         };
         let answer = match self.store.upload_part(&self.upload, request).await {
             Ok(answer) => answer,
-            // A store that has verified a trailer before refuses the part for another reason.
+            // A store that has verified a trailer before refuses this part for another reason.
             Err(error)
                 if !self.trailers_proven.load(Ordering::Relaxed) && refuses_trailers(&error) =>
             {
@@ -73,8 +74,8 @@ impl PartSender {
     }
 }
 
-/// Returns true for answers to an unknown framing or header (Ceph RGW 16.2: 400
-/// XAmzContentSHA256Mismatch; Swift: 501), and false for answers to damaged bytes.
+/// Returns true for errors caused by an unknown framing or header (Ceph RGW 16.2: 400
+/// XAmzContentSHA256Mismatch; Swift: 501), and false for errors caused by damaged bytes.
 fn refuses_trailers(error: &StoreError) -> bool {
     use StoreErrorKind as K;
     match error.kind {

@@ -1,4 +1,4 @@
-//! An earlier run of a stream: its upload, and the parts that the store has.
+//! Finds the upload that an earlier run of a stream began, and the parts that the store has of it.
 
 use haul_parts::ChecksumType;
 
@@ -47,8 +47,8 @@ pub(super) async fn find(
     }
 }
 
-/// Handles an upload that the store no longer knows: it was completed, aborted, or has expired. The
-/// stream is sent from its beginning, because none of it was compared with the object.
+/// Handles an upload that the store no longer knows: it was completed, was aborted, or has expired.
+/// The stream is sent from its beginning, because it has not been compared with any object.
 async fn gone(context: &Context, remembered: &Remembered, upload: UploadRef) -> Result<(), Error> {
     let mut reason = "the store no longer has the upload: it was aborted or expired";
     if remembered.completing {

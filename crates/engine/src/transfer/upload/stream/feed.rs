@@ -1,7 +1,7 @@
 //! Reads a stream, part after part, on blocking threads.
 //!
-//! A part is read under a memory permit and hashed in the same pass. The bytes beyond its share of
-//! the memory are written to a spool file, and hashed when they are read from there. A read that
+//! A part is read under a memory permit and hashed in the same pass. Bytes that exceed the part's
+//! share of the memory are written to a spool file, and hashed when they are read back. A read that
 //! never returns keeps its thread, its reader and its memory; a stopped upload does not wait for
 //! it.
 
@@ -21,7 +21,7 @@ use crate::transfer::upload::part::ReadBytes;
 
 /// A stream that is being read.
 pub(super) struct Feed {
-    /// `None` while a blocking thread has it, and after a failure.
+    /// `None` while a blocking thread uses it, and after a failure.
     reader: Option<Box<dyn Read + Send>>,
     name: String,
     plan: GrowingPlan,
@@ -43,7 +43,7 @@ struct Filled {
     ended: bool,
 }
 
-/// The side that failed.
+/// Whether reading the stream or writing the spool failed.
 enum Trouble {
     Reading(io::Error),
     Spooling(io::Error),
@@ -76,12 +76,12 @@ impl Feed {
         self.offset_bytes
     }
 
-    /// Returns true once the end was seen.
+    /// Returns true once the end of the stream has been read.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Returns the part that is read next, as long as there can be one.
+    /// Returns the part to read next; `None` if there can be no further part.
     pub(super) fn next_part(&self) -> Option<PlannedPart> {
         self.plan.part(self.parts, self.offset_bytes)
     }
@@ -98,7 +98,7 @@ impl Feed {
         &self.window
     }
 
-    /// Fails if parts of this plan do not fit the memory and cannot be spooled.
+    /// Fails if parts of this plan fit neither the memory nor the spool.
     pub(super) fn check_spool(&self) -> Result<(), Error> {
         let size_bytes = self.plan.first_part_size_bytes();
         if size_bytes > self.held_max_bytes() { self.spool.check(size_bytes) } else { Ok(()) }
@@ -148,7 +148,7 @@ impl Feed {
         ReadBytes { payload: Payload::held(filled.slices, permit), checksum, md5 }
     }
 
-    /// Writes the bytes of a part that were read into the spool, followed by the rest of the part.
+    /// Writes the bytes that were read of a part into the spool, followed by the rest of the part.
     async fn spill(
         &mut self,
         part: PlannedPart,
@@ -179,7 +179,7 @@ impl Feed {
         .await
     }
 
-    /// Requires the stream to end here: either its length was given, or the store takes no more
+    /// Fails unless the stream ends here: either its length was given, or the store accepts no more
     /// parts.
     async fn must_have_ended(&mut self) -> Result<Option<PlannedPart>, Error> {
         let more =
@@ -214,7 +214,7 @@ impl Feed {
         }
     }
 
-    /// Lends the reader to a blocking thread.
+    /// Runs `work` with the reader on a blocking thread.
     async fn blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut dyn Read) -> Result<T, Trouble> + Send + 'static,
@@ -266,8 +266,8 @@ fn slice_of(left_bytes: u64) -> usize {
     usize::try_from(left_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES)
 }
 
-/// Fills the space; returns fewer bytes only at the end, after which nothing is read: a terminal
-/// would continue.
+/// Fills the space; returns fewer bytes only at the end of the stream. Nothing is read after the
+/// end, because a terminal would continue.
 fn read_full(reader: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < space.len() {

@@ -1,13 +1,13 @@
 //! Uploads a stream: bytes that can be read once, in order, and whose length may be unknown.
 //!
-//! [`feed`] reads part after part, as long as the growing plan needs them; [`window`] keeps each
-//! until the store has acknowledged it, in memory or, above a quarter of the budget, in a file of
-//! [`spool`]. The rest equals any other upload: the same lifecycle, driver and proof.
-//! [`read_ahead`] connects the two.
+//! [`feed`] reads part after part as the growing plan requires; [`window`] keeps each part until
+//! the store has acknowledged it, in memory or, above a quarter of the budget, in a file of
+//! [`spool`]. [`read_ahead`] connects the two. Otherwise a stream uses the same lifecycle, driver
+//! and proof as any other upload.
 //!
-//! Memory is taken only by a part that has a pass of the gate, and such a part keeps its pass until
-//! the store has acknowledged it. So transfers of one engine cannot deadlock, one with the memory
-//! that another needs, the other with its passes.
+//! Only a part that has a pass of the gate takes memory, and it keeps its pass until the store has
+//! acknowledged it. So transfers of one engine cannot deadlock, with one holding the memory that
+//! another needs while the other holds the passes.
 
 mod continued;
 mod feed;
@@ -109,13 +109,13 @@ async fn run(
     in_parts(context, start, journal, stop).await
 }
 
-/// The decision after the first parts of a stream.
+/// The result of the preparation.
 enum Prepared {
     OnePiece { pass: Pass, bytes: ReadBytes, creates: LostCreates },
     Parts(Box<Start>),
 }
 
-/// Looks at what an earlier run left, and reads the beginning of the stream.
+/// Finds the upload that an earlier run left, and reads the beginning of the stream.
 async fn prepare(
     context: &mut Context,
     remembered: Option<Remembered>,
@@ -127,7 +127,7 @@ async fn prepare(
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
     let recorded = remembered.as_ref().and_then(|it| it.beginning.plan.growing());
     let continued = continued::find(context, remembered).await?;
-    // What is begun again is cut as this run asks for it.
+    // A restarted upload uses the part size that this run requests.
     let plan = match recorded.filter(|_| continued.is_some()) {
         Some(plan) => plan,
         None => options
@@ -153,7 +153,7 @@ async fn prepare(
     let mut parts = vec![];
     let begun = begin(context, &mut feed, &mut parts).await?;
     if begun == Beginning::OnePiece {
-        // What an earlier run began in parts is given up, and what is empty has none.
+        // An upload in parts that an earlier run began is given up; an empty stream has no parts.
         if let Some(earlier) = &earlier {
             let patience = context.options.abort_patience;
             abort_until_gone(context.store().as_ref(), &earlier.upload, patience)
@@ -176,7 +176,7 @@ async fn in_parts(
     let context = Arc::new(context);
     match driver::drive(&context, start, journal, stop).await? {
         RunOutcome::Done(report) => Ok(*report),
-        // The sent parts are gone at the store, and cannot be read again.
+        // The store has lost the sent parts, and they cannot be read again.
         RunOutcome::Restart { cause, journal, .. } => {
             journal.forget(&context);
             Err(cause.unwrap_or_else(|| Error::Restarted {
@@ -205,16 +205,15 @@ async fn begin(
     let options = &context.options;
     let threshold_bytes =
         options.multipart_threshold_bytes.min(options.part_size_bytes.unwrap_or(u64::MAX));
-    // These parts share one pass, so their number is limited to leave memory for the parts of
-    // others.
+    // These parts share one pass, so their number is limited to leave memory for other transfers.
     let room_bytes = context.resources.pool.budget_bytes() / 2;
     loop {
         let read = feed.next().await?;
         parts.extend(read);
         let offset_bytes = feed.offset_bytes();
         if read.is_none() || feed.has_ended() {
-            // An object put in one request is visible before it can be verified: with required
-            // proof it is sent in parts.
+            // An object put in one request is visible before it can be verified, so the stream is
+            // sent in parts if proof is required.
             let short = offset_bytes < threshold_bytes && !options.require_proof;
             return Ok(if short || offset_bytes == 0 {
                 Beginning::OnePiece
@@ -229,7 +228,7 @@ async fn begin(
     }
 }
 
-/// Returns everything that was read, of a stream that has ended.
+/// Returns all bytes of a stream that has ended.
 async fn whole(context: &Context, window: &Arc<Window>) -> Result<ReadBytes, Error> {
     if let Some(bytes) = window.only() {
         return Ok(bytes);

@@ -7,7 +7,7 @@ use haul_parts::{GrowingPlan, PlanError};
 use crate::source::StreamRecord;
 use crate::transfer::upload::UploadOptions;
 
-/// The default folder for spooled parts, which no longer fit the memory.
+/// The default folder for parts that do not fit the memory.
 pub const DEFAULT_SPOOL_DIR: &str = "/var/tmp";
 
 /// Options of an upload of a stream. Construct with `..Default::default()`.
@@ -15,25 +15,25 @@ pub const DEFAULT_SPOOL_DIR: &str = "/var/tmp";
 pub struct StreamOptions {
     /// The name of the stream in messages.
     pub name: String,
-    /// The exact length in bytes, if known: a stream of fewer or more bytes creates no object.
+    /// The exact length in bytes, if known: a stream with fewer or more bytes creates no object.
     pub size_bytes: Option<u64>,
-    /// The estimated length in bytes: decides the part size. A longer stream is uploaded as long as
-    /// the number of parts allows it.
+    /// The estimated length in bytes, which determines the part size. A longer stream is uploaded
+    /// too, as far as the maximum number of parts allows.
     pub expected_size_bytes: Option<u64>,
-    /// The folder of unlinked files for parts that no longer fit the memory. A file system in
-    /// memory is refused.
+    /// The folder of unlinked files for parts that do not fit the memory. A file system that is
+    /// itself in memory is refused.
     pub spool_dir: PathBuf,
     /// The program that produces the stream, for the journal; without its arguments.
     pub program: Option<String>,
-    /// The options of a file upload. The part size is that of the first parts. With a journal, a
-    /// stream that stops is resumed when the same stream is read again from its beginning: its
-    /// producer must be deterministic, or parts are sent again. The options about changes and
-    /// unfinished uploads have no effect.
+    /// The options as for the upload of a file. The part size is the size of the first parts. With
+    /// a journal, a stopped stream is resumed when the same stream is read again from its
+    /// beginning: if its producer is not deterministic, parts are sent again. The options about
+    /// changes and unfinished uploads have no effect.
     pub upload: UploadOptions,
 }
 
 impl StreamOptions {
-    /// As a journal keeps it.
+    /// Returns the stream's record for the journal.
     pub(super) fn record(&self) -> StreamRecord {
         StreamRecord {
             stream: self.name.clone(),

@@ -1,4 +1,4 @@
-//! Reads the next part of a stream while earlier ones are sent, each under a pass of the gate.
+//! Reads the next part of a stream while earlier parts are sent; each part has a pass of the gate.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,10 +17,10 @@ use crate::transfer::upload::part::PartSender;
 /// The stream of an upload.
 pub(crate) struct ReadAhead {
     window: Arc<Window>,
-    /// `None` while it is read, and after a failure.
+    /// `None` while a part is being read, and after a failure.
     feed: Option<Feed>,
     reading: Option<Reading>,
-    /// Passes of parts that hold memory, or that follow one which did.
+    /// Passes of parts that hold memory, or passes left by parts that held memory.
     kept: Vec<Pass>,
 }
 
@@ -38,17 +38,17 @@ impl ReadAhead {
         }
     }
 
-    /// Returns true once the end was seen.
+    /// Returns true once the end of the stream has been read.
     pub(crate) fn has_ended(&self) -> bool {
         self.feed.as_ref().is_some_and(Feed::has_ended)
     }
 
-    /// How it is cut.
+    /// Returns the plan by which the stream is divided into parts.
     pub(crate) fn plan(&self) -> Option<GrowingPlan> {
         self.feed.as_ref().map(Feed::plan)
     }
 
-    /// Whether an earlier run sent parts behind the last one of this stream.
+    /// Returns whether an earlier run sent parts that lie beyond the end of this stream.
     pub(crate) fn ended_early(&self, layout: &PartsLayout) -> bool {
         self.window.stored().is_some_and(|stored| stored.reach_beyond(layout.part_count()))
     }
@@ -62,7 +62,7 @@ impl ReadAhead {
         &self.window
     }
 
-    /// Returns the mover of its parts, with a sender that reads from the window.
+    /// Returns the mover of the stream's parts, with a sender that reads from the window.
     pub(crate) fn mover(&self, sender: PartSender) -> Arc<dyn Mover> {
         Arc::new(StreamSender::new(sender, Arc::clone(&self.window)))
     }
@@ -78,8 +78,8 @@ impl ReadAhead {
         }));
     }
 
-    /// Awaits the part that is being read; `None`: the stream has ended. Never ready while nothing
-    /// is read.
+    /// Waits for the part that is being read; `None`: the stream has ended. Never ready while no
+    /// part is being read.
     async fn read(&mut self) -> Result<Option<PlannedPart>, Error> {
         let Some(reading) = &mut self.reading else { return std::future::pending().await };
         let (feed, pass, read) = reading.await;
@@ -92,7 +92,7 @@ impl ReadAhead {
         Ok(read)
     }
 
-    /// Keeps the pass of a part that holds memory: it must stay with the stream.
+    /// Keeps the pass of a part that holds memory, because the pass must stay with the stream.
     pub(crate) fn keep(&mut self, pass: Pass) {
         self.kept.push(pass);
     }
@@ -105,7 +105,7 @@ impl ReadAhead {
     }
 }
 
-/// Awaits the next part of a stream, if there is a stream.
+/// Waits for the next part of a stream; never ready if there is no stream.
 pub(crate) async fn part_read(
     stream: &mut Option<ReadAhead>,
 ) -> Result<Option<PlannedPart>, Error> {
@@ -115,7 +115,7 @@ pub(crate) async fn part_read(
     }
 }
 
-/// Returns a pass for a part that is ready: one that the stream kept, or one of the gate.
+/// Returns a pass for a part that is ready: one that the stream kept, or one from the gate.
 pub(crate) fn enter(
     stream: &mut Option<ReadAhead>,
     gate: Gate,

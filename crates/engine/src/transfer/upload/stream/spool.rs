@@ -1,6 +1,6 @@
-//! Files for parts that no longer fit the memory: unlinked at once, so that nothing is left of them
-//! however the process ends. Their number is limited. A file system in memory is refused, because
-//! it would use the memory that the spool saves.
+//! Creates files for parts that do not fit the memory. They are unlinked at once, so that nothing
+//! is left however the process ends, and their number is limited. A file system that is itself in
+//! memory is refused, because it would use the memory that the spool is meant to save.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
 
-/// The maximum number of parts in the spool at once: one that is read, and three in flight.
+/// The maximum number of parts in the spool: one that is being read, and three in flight.
 pub(super) const SPOOLED_PARTS_MAX: usize = 4;
 
-/// Creates the files of one stream.
+/// The spool of one stream, which creates a file for each part.
 pub(super) struct Spool {
     folder: PathBuf,
     places: Arc<Semaphore>,
@@ -23,7 +23,7 @@ pub(super) struct Spool {
     announced: bool,
 }
 
-/// A file of one part; it has no name, and is gone when it is dropped.
+/// The file of one part; it has no name, and disappears when it is dropped.
 pub(super) struct SpoolFile {
     file: Mutex<File>,
     _place: OwnedSemaphorePermit,
@@ -44,7 +44,7 @@ impl Spool {
         check_folder(&self.folder, size_bytes).map_err(|error| self.failed(error))
     }
 
-    /// Creates a file for a part of this size, as soon as there is a free place.
+    /// Creates a file for a part of this size; waits until the spool has a free slot.
     pub(super) async fn file(&mut self, size_bytes: u64) -> Result<SpoolFile, Error> {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|error| Error::Internal(error.to_string()))?;
@@ -106,7 +106,7 @@ fn check_folder(folder: &Path, _: u64) -> io::Result<()> {
     std::fs::metadata(folder).map(|_| ())
 }
 
-/// Decides by the magic numbers of `statfs(2)`.
+/// Returns whether the file system is in memory, by the magic numbers of `statfs(2)`.
 #[cfg(target_os = "linux")]
 fn is_in_memory(folder: &Path) -> io::Result<bool> {
     const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;

@@ -1,9 +1,8 @@
 //! The parts that an earlier run of a stream left at the store.
 //!
-//! The stream is read from its beginning and divided as its journal records. A part counts if the
-//! store has it and the bytes that this run reads have the checksum, or the MD5, of the stored
-//! part; every other part is sent again. The object consists only of parts that this run compared
-//! or sent (P4).
+//! The stream is read from its beginning and divided into parts as its journal records. A stored
+//! part is used if the bytes that this run reads have its checksum or its MD5; every other part is
+//! sent again. The object consists only of parts that this run compared or sent (P4).
 
 use std::collections::BTreeMap;
 
@@ -41,17 +40,17 @@ impl StoredParts {
         self.0.values().map(|(stored, _)| stored.size_bytes).sum()
     }
 
-    /// Returns whether the store has a part after the last one of a stream of this many parts.
+    /// Returns whether the store has a part beyond a stream of this many parts.
     pub(crate) fn reach_beyond(&self, part_count: u32) -> bool {
         self.0.keys().next_back().is_some_and(|last| u32::from(last.get()) > part_count)
     }
 
-    /// Returns whether a part may be present: one of this number and length is.
+    /// Returns whether the store has a part with this number and length, which may be this part.
     pub(super) fn may_have(&self, part: PlannedPart) -> bool {
         self.0.get(&part.number).is_some_and(|(stored, _)| stored.size_bytes == part.size_bytes)
     }
 
-    /// Returns the part that was read, if it equals the one at the store.
+    /// Returns the stored part if it equals the part that was read.
     pub(super) async fn same(&self, part: PlannedPart, read: &ReadBytes) -> Option<SentPart> {
         let (stored, record) = self.0.get(&part.number)?;
         if stored.size_bytes != part.size_bytes {
@@ -81,14 +80,14 @@ impl StoredParts {
     }
 }
 
-/// Returns the checksum of the bytes that an earlier run sent, if they are those at the store.
+/// Returns the recorded checksum of a part, if the record describes the stored part.
 fn of_record(stored: &StoredPart, record: Option<&PartRecord>) -> Option<(Checksum, Proof)> {
     let record = record
         .filter(|record| record.etag == stored.etag && record.size_bytes == stored.size_bytes)?;
     Some((record.checksum?, record.proof))
 }
 
-/// `None`: the part cannot be read again, so it is sent.
+/// Hashes a part; `None` if the part cannot be read again and therefore has to be sent.
 async fn digest(read: &ReadBytes, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
     let known = [read.checksum, read.md5].into_iter().flatten();
     match known.into_iter().find(|known| known.algorithm() == algorithm) {

@@ -1,5 +1,5 @@
-//! The parts of a stream that were read and not yet acknowledged: the only data that can be sent
-//! again.
+//! Holds the parts of a stream that were read and are not acknowledged yet: the only data that can
+//! be sent again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +15,7 @@ use crate::source::{Change, Source, SourceRecord, StreamRecord};
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
 use crate::transfer::upload::part::{self, PartSender, ReadBytes};
 
-/// A stream as a source: readable only where a part is kept.
+/// A stream in the form of a source; only the parts that it holds can be read.
 pub(crate) struct Window {
     name: String,
     checksum: Option<ChecksumAlgorithm>,
@@ -24,9 +24,9 @@ pub(crate) struct Window {
     read_bytes: AtomicU64,
     /// Whether parts are also hashed with MD5 while they are read.
     md5_wanted: AtomicBool,
-    /// By which a later run finds its journal.
+    /// The record by which a later run finds its journal.
     record: Option<StreamRecord>,
-    /// What an earlier run left.
+    /// The parts that an earlier run left at the store.
     stored: Option<StoredParts>,
 }
 
@@ -53,7 +53,7 @@ impl Window {
         }
     }
 
-    /// Of a stream with a journal.
+    /// Adds the record for a journal, and the parts that an earlier run left.
     pub(super) fn of_journal(self, record: StreamRecord, stored: Option<StoredParts>) -> Self {
         Self { record: Some(record), stored, ..self }
     }
