@@ -1,4 +1,4 @@
-//! The handle of a running transfer.
+//! The caller's handle of a running transfer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::event::{EventSender, Events};
 use crate::pace::Resources;
 
-/// A running transfer: a future of its report.
+/// A running transfer, which is a future of its report.
 ///
-/// It runs on its own task, whether it is awaited or not. Dropped before its end it is paused;
-/// without a journal it is cancelled, and its task removes the sent parts, which
-/// [`crate::Engine::close`] awaits.
+/// The transfer runs on its own task, whether it is awaited or not. If it is dropped before its
+/// end, it is paused; without a journal it is cancelled, and its task removes the sent parts.
+/// [`crate::Engine::close`] waits for that.
 #[derive(Debug)]
 #[must_use = "a transfer that is dropped is stopped"]
 pub struct Transfer<R> {
@@ -27,7 +27,7 @@ pub struct Transfer<R> {
     finished: bool,
 }
 
-/// The connections of a running transfer to its handle.
+/// The channels that connect a running transfer to its handle.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) events: EventSender,
@@ -66,12 +66,12 @@ impl<R> Transfer<R> {
         self.progress.clone()
     }
 
-    /// Requests a stop. The transfer then ends by itself: await it.
+    /// Requests a stop. The transfer then ends by itself, so the caller should await it.
     pub fn stop(&self, request: StopRequest) {
         self.stopper.stop(request);
     }
 
-    /// Returns a handle to stop it from elsewhere.
+    /// Returns a handle that can stop the transfer from elsewhere.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }

@@ -1,8 +1,8 @@
 //! Transfers: one folder for each kind, and the code that all kinds share.
 //!
-//! [`handle`] is the caller's handle of a running transfer, [`stop`] stops one, [`progress`] shows
-//! its progress. [`pieces`] and [`lifecycle`] decide what happens next, without I/O; [`mover`] is
-//! one attempt at one piece.
+//! [`handle`] is the caller's handle of a running transfer, [`stop`] carries stop requests, and
+//! [`progress`] shows how far a transfer is. [`pieces`] and [`lifecycle`] decide what happens next,
+//! without I/O; [`mover`] makes one attempt at one piece.
 
 pub mod copy;
 pub mod download;

@@ -1,5 +1,5 @@
-//! One attempt at one piece: the part of a transfer that moves bytes. A new kind of transfer is a
-//! new mover.
+//! The interface for one attempt at one piece, which is the part of a transfer that moves bytes. A
+//! new kind of transfer needs a new mover.
 
 use async_trait::async_trait;
 use haul_parts::{Checksum, ETag, PartNumber, PlannedPart};
@@ -9,11 +9,12 @@ use crate::journal::PartRecord;
 use crate::proof::Proof;
 use crate::remote::StoreError;
 
-/// Makes parts of an upload: sends them from a source, or copies them inside a store.
+/// A mover makes the parts of an upload: it sends them from a source, or copies them inside a
+/// store.
 #[async_trait]
 pub(crate) trait Mover: Send + Sync + 'static {
-    /// Makes one attempt at one part, counted from 1. Checks the answer: returns a part only if the
-    /// store has the right bytes, as far as the store shows it.
+    /// Makes one attempt at one part; attempts are counted from 1. Checks the answer, and returns a
+    /// part only if the store has the right bytes, as far as the store shows that.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure>;
 }
 
@@ -22,7 +23,7 @@ pub(crate) trait Mover: Send + Sync + 'static {
 pub(crate) struct SentPart {
     pub(crate) number: PartNumber,
     pub(crate) size_bytes: u64,
-    /// The successful attempt of this run, from 1; 0 for a part of an earlier run.
+    /// The attempt of this run that succeeded, from 1; 0 for a part of an earlier run.
     pub(crate) attempt: u32,
     pub(crate) etag: ETag,
     pub(crate) checksum: Option<Checksum>,
@@ -30,7 +31,7 @@ pub(crate) struct SentPart {
 }
 
 impl SentPart {
-    /// Restores a part from the journal, without an attempt of this run.
+    /// Restores a part from its journal record; this run has made no attempt at it.
     pub(crate) fn from_record(record: &PartRecord) -> Self {
         Self {
             number: record.number,

@@ -1,7 +1,8 @@
-//! The modification time of a file in the metadata of its object.
+//! Stores the modification time of a file in the metadata of its object.
 //!
-//! The entry is the one of rclone, so that both tools can read it: `x-amz-meta-mtime`, seconds
-//! since 1970 with as many decimals as needed (`swift.TimeToFloatString` in rclone's library).
+//! The metadata entry is the one that rclone uses, so that both tools can read it:
+//! `x-amz-meta-mtime`, seconds since 1970 with as many decimals as needed
+//! (`swift.TimeToFloatString` in rclone's library).
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,8 @@ use crate::remote::ObjectHead;
 /// The name of the metadata entry with the modification time.
 pub const MTIME_METADATA: &str = "mtime";
 
-/// Converts to nanoseconds since 1970, negative before; `None` beyond the years 1677 and 2262.
+/// Converts a time to nanoseconds since 1970, negative for earlier times; `None` if it is outside
+/// of the years 1677 to 2262.
 pub(crate) fn nanoseconds(time: SystemTime) -> Option<i64> {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).ok(),

@@ -1,8 +1,9 @@
-//! Decides which piece of a transfer runs next. A state machine without I/O, clock or tasks.
+//! Decides which piece of a transfer runs next. This is a state machine without I/O, clock or
+//! tasks.
 //!
 //! Guarantees: at most `concurrency` pieces are in flight or wait for their next attempt, and a
-//! piece that has been moved never runs again. Deliberately unaware of what a piece is and of the
-//! limits of other transfers: those belong to the gate.
+//! piece that has been moved never runs again. This file deliberately does not know what a piece
+//! is, nor the limits of other transfers, which the gate enforces.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,8 +24,9 @@ pub struct Pieces {
     /// Whether there may be more pieces than are known.
     open: bool,
     in_flight: u32,
-    /// Pieces that wait for their next attempt. They keep their slots: at an unavailable store, the
-    /// untried pieces behind them would fail one after the other in no time, and use up the budget.
+    /// Pieces that wait for their next attempt. They keep their slots: otherwise, if the store is
+    /// unavailable, the untried pieces behind them would fail one after the other within moments,
+    /// and use up the budget.
     waiting: u32,
     concurrency: u32,
 }
@@ -32,8 +34,7 @@ pub struct Pieces {
 impl Pieces {
     /// Creates `count` pieces, at most `concurrency` of them in flight, at least one.
     ///
-    /// # Panics
-    /// There are more pieces than part numbers.
+    /// If there are more pieces than part numbers.
     pub fn new(count: u32, concurrency: u32) -> Self {
         let numbers = (1..=count).map(|number| {
             PartNumber::new(number).expect("a plan has no more parts than there are part numbers")
@@ -57,8 +58,7 @@ impl Pieces {
 
     /// Adds a piece after the last one; does nothing once the list is closed.
     ///
-    /// # Panics
-    /// There are more pieces than part numbers.
+    /// If there are more pieces than part numbers.
     pub fn add(&mut self) {
         if self.open {
             let index =
@@ -76,7 +76,7 @@ impl Pieces {
         self.open = false;
     }
 
-    /// Returns whether an added piece would run at once: more are not to be read ahead.
+    /// Returns whether an added piece would run at once; if not, no piece should be read ahead.
     pub fn wants_more(&self) -> bool {
         self.open && self.ready.is_empty() && self.in_flight + self.waiting < self.concurrency
     }
@@ -115,8 +115,8 @@ impl Pieces {
         self.left -= 1;
     }
 
-    /// Records a failed attempt: returns the attempts of that piece, and the wait before the next.
-    /// `None`: no more attempts.
+    /// Records a failed attempt. Returns the number of attempts of that piece so far, and the wait
+    /// before the next one; `None` if no further attempt is allowed.
     pub fn failed(
         &mut self,
         number: PartNumber,
@@ -130,8 +130,8 @@ impl Pieces {
         Some((attempt, wait))
     }
 
-    /// Records an attempt that moved some bytes before it failed: its attempts are counted from
-    /// there, and nothing is paid.
+    /// Records an attempt that moved some bytes before it failed. The attempts of the piece are
+    /// counted anew from here, and the retry budget is not charged.
     pub fn interrupted(
         &mut self,
         number: PartNumber,
@@ -145,21 +145,21 @@ impl Pieces {
         Some((1, wait))
     }
 
-    /// Ends a wait. The piece runs before untried ones: its neighbours are done, and the end is
-    /// nearer.
+    /// Ends a wait. The piece runs before untried ones: its neighbours are done, so it completes a
+    /// contiguous range earlier.
     pub fn woke(&mut self, number: PartNumber) {
         self.waiting -= 1;
         self.ready.push_front(number);
     }
 
-    /// Records that an attempt ended without success while the transfer stops: this run does not
-    /// retry the piece.
+    /// Records that an attempt ended without success while the transfer was stopping: this run does
+    /// not retry the piece.
     pub fn gave_up(&mut self, number: PartNumber) {
         self.ready.push_front(number);
         self.in_flight -= 1;
     }
 
-    /// Records that everything in flight was stopped.
+    /// Records that all pieces in flight were stopped.
     pub fn stopped(&mut self) {
         self.in_flight = 0;
     }
@@ -169,7 +169,7 @@ impl Pieces {
         self.in_flight
     }
 
-    /// Returns true if every piece has been moved, and none can be added.
+    /// Returns true if every piece has been moved and no piece can be added.
     pub fn all_moved(&self) -> bool {
         self.left == 0 && !self.open
     }

@@ -1,4 +1,4 @@
-//! The progress of a transfer.
+//! The progress of a transfer: counters that the transfer updates and the caller reads.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::body::Meter;
 
-/// The progress of a transfer; may be read at any time. Clones show the same transfer.
+/// The progress of a transfer, which may be read at any time. Clones show the same transfer.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     meter: Meter,
@@ -16,40 +16,40 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Counts {
     arrived_bytes: AtomicU64,
-    /// 0: not known yet.
+    /// The length of the whole; 0 if it is not known yet.
     size_bytes: AtomicU64,
     in_flight: AtomicU32,
     tree: Tree,
 }
 
-/// What only a tree counts.
+/// Counters that only a tree has.
 #[derive(Debug, Default)]
 struct Tree {
     files_found: AtomicU64,
     files_done: AtomicU64,
     files_failed: AtomicU64,
     walked: AtomicBool,
-    /// The large files on their way.
+    /// The large files that are being transferred.
     active: Mutex<BTreeMap<u64, (String, Progress)>>,
     next_active: AtomicU64,
 }
 
-/// How far a tree is.
+/// The progress of a tree.
 #[derive(Clone, Debug, Default)]
 pub struct TreeProgress {
-    /// Files that were found so far and are to be copied, those that are done included.
+    /// Files that were found so far and have to be copied, including those that are done.
     pub files_found: u64,
     /// Files that have arrived or failed.
     pub files_done: u64,
     /// Files that failed.
     pub files_failed: u64,
-    /// Every file has been found.
+    /// Whether every file has been found.
     pub walked: bool,
-    /// Large files on their way: name, bytes that have arrived, bytes in all.
+    /// Large files that are being transferred: name, bytes that have arrived, total bytes.
     pub active: Vec<(String, u64, u64)>,
 }
 
-/// A large file is shown as long as this lives.
+/// A guard that shows a large file in the progress of its tree until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Shown {
     of: Progress,
@@ -76,12 +76,12 @@ impl Progress {
         self.meter.sent_bytes()
     }
 
-    /// Returns the bytes that have arrived for good: of an upload, those of acknowledged parts.
+    /// Returns the bytes that have arrived permanently: for an upload, those of acknowledged parts.
     pub fn arrived_bytes(&self) -> u64 {
         self.counts.arrived_bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes of the whole, once they are known.
+    /// Returns the total number of bytes, once it is known.
     pub fn size_bytes(&self) -> Option<u64> {
         Some(self.counts.size_bytes.load(Ordering::Relaxed)).filter(|size_bytes| *size_bytes > 0)
     }
@@ -91,7 +91,7 @@ impl Progress {
         self.counts.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How far a tree is.
+    /// Returns the progress of a tree.
     pub fn tree(&self) -> TreeProgress {
         let tree = &self.counts.tree;
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -111,31 +111,31 @@ impl Progress {
         }
     }
 
-    /// The progress of one file of a tree: its bytes travel on the meter of the tree.
+    /// Creates the progress of one file of a tree: its bytes are counted by the meter of the tree.
     pub(crate) fn of_file(&self) -> Self {
         Self { meter: self.meter.clone(), counts: Arc::default() }
     }
 
-    /// Shows a large file of a tree.
+    /// Shows a large file in the progress of its tree, until the returned guard is dropped.
     pub(crate) fn show(&self, name: &str, progress: &Self) -> Shown {
         let id = self.counts.tree.next_active.fetch_add(1, Ordering::Relaxed);
         lock(&self.counts.tree.active).insert(id, (name.to_owned(), progress.clone()));
         Shown { of: self.clone(), id }
     }
 
-    /// One more file of a tree is to be copied.
+    /// Counts one more file of a tree that has to be copied.
     pub(crate) fn file_found(&self, size_bytes: u64) {
         self.counts.tree.files_found.fetch_add(1, Ordering::Relaxed);
         self.counts.size_bytes.fetch_add(size_bytes, Ordering::Relaxed);
     }
 
-    /// One file of a tree has come to its end.
+    /// Counts one file of a tree that has arrived or failed.
     pub(crate) fn file_ended(&self, failed: bool) {
         self.counts.tree.files_done.fetch_add(1, Ordering::Relaxed);
         self.counts.tree.files_failed.fetch_add(u64::from(failed), Ordering::Relaxed);
     }
 
-    /// Every file of a tree has been found.
+    /// Records that every file of a tree has been found.
     pub(crate) fn all_found(&self) {
         self.counts.tree.walked.store(true, Ordering::Relaxed);
     }
@@ -148,7 +148,7 @@ impl Progress {
         self.counts.arrived_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Sets the arrived bytes when a run begins: bytes of another run do not count.
+    /// Sets the arrived bytes at the start of a run: bytes of another run do not count.
     pub(crate) fn set_arrived(&self, bytes: u64) {
         self.counts.arrived_bytes.store(bytes, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Stop requests from a caller to a transfer.
+//! Carries stop requests from a caller to a transfer.
 
 use tokio::sync::watch;
 
@@ -6,28 +6,28 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StopRequest {
-    /// Stop and stay resumable: parts in flight may still arrive for a few seconds. A transfer
-    /// without a journal could not be found again: it treats this as [`StopRequest::Cancel`].
+    /// Stop and stay resumable; parts in flight may still arrive for a few seconds. A transfer
+    /// without a journal could not be found again, so it treats this as [`StopRequest::Cancel`].
     Pause,
     /// Pause without waiting for parts in flight.
     PauseNow,
-    /// End and leave nothing behind, neither at the store nor on disk.
+    /// Stop and leave nothing behind, neither at the store nor on disk.
     Cancel,
 }
 
-/// Stops one transfer from anywhere; clones stop the same one.
+/// A handle that stops one transfer from anywhere; clones stop the same transfer.
 #[derive(Clone, Debug)]
 pub struct Stopper(watch::Sender<Option<StopRequest>>);
 
 impl Stopper {
-    /// Creates the handle and the receiver of the transfer.
+    /// Creates the caller's handle and the transfer's receiver.
     pub(crate) fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(None);
         (Self(sender), StopSignal { receiver, heard: None })
     }
 
-    /// Requests a stop; the transfer then ends by itself, with [`crate::Error::Paused`] or
-    /// [`crate::Error::Cancelled`], unless it was complete already.
+    /// Requests a stop. The transfer then ends by itself, with [`crate::Error::Paused`] or
+    /// [`crate::Error::Cancelled`], unless it was already complete.
     pub fn stop(&self, request: StopRequest) {
         self.0.send_if_modified(|current| {
             let stronger = Some(request) > *current;
@@ -46,8 +46,8 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    /// Waits for a request that is stronger than the previous ones; never ready if none can come
-    /// any more.
+    /// Waits for a request that is stronger than the previous ones; never ready if no stronger
+    /// request is possible.
     pub(crate) async fn stronger(&mut self) -> StopRequest {
         let heard = self.heard;
         let request =

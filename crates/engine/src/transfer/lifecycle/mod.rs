@@ -58,7 +58,8 @@ pub struct Lifecycle {
     completion_possible: bool,
     /// The refusal of the Complete that is being examined, if its answer was not lost.
     refusal: Option<FailedAttempt>,
-    /// The last failure of Complete, and how often it was found without effect.
+    /// The last failure of Complete, and how often an examination found that Complete had no
+    /// effect.
     unheard: (Option<FailedAttempt>, u32),
     cancelled: bool,
     paused: bool,
@@ -89,8 +90,8 @@ impl Lifecycle {
         }
     }
 
-    /// Resumes an upload of an earlier run; `is_sent` names the parts that arrived. If Complete may
-    /// have been sent, examines first.
+    /// Resumes an upload of an earlier run; `is_sent` returns true for the parts that arrived. If
+    /// Complete may have been sent, the first action is to examine the object.
     #[must_use]
     pub fn resumed(
         mut self,
@@ -132,7 +133,7 @@ impl Lifecycle {
         self.pieces.any_ready()
     }
 
-    /// Returns true from the decision to end on: later events are not its reason.
+    /// Returns true once the upload has decided to end: later events are not the cause of its end.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, State::Aborting | State::Ended)
     }
@@ -147,7 +148,8 @@ impl Lifecycle {
             (State::Planned, Input::Start) => self.enter(State::Creating, Action::Create),
             (State::Planned, Input::Cancel) if self.resumed => {
                 self.cancelled = true;
-                // In doubt it must be examined first, which Start does.
+                // While the outcome is in doubt the object must be examined first, which `Start`
+                // does.
                 if self.completion_possible { vec![] } else { self.abort() }
             }
             (State::Planned, Input::Cancel) => {
@@ -173,8 +175,7 @@ impl Lifecycle {
             (State::Creating, input @ (Input::Pause | Input::PauseNow | Input::Cancel)) => {
                 self.cancelled |= input == Input::Cancel;
                 self.paused |= input != Input::Cancel;
-                // The answer to Create may be in flight: it names an upload that must not be
-                // forgotten.
+                // The answer to Create may be in flight: it names an upload that must be aborted.
                 if self.backing_off { self.finish_without_upload() } else { vec![] }
             }
 
@@ -228,14 +229,14 @@ impl Lifecycle {
             (State::Completing, Input::Woke(Waiting::Complete)) => self.retry(Action::Complete),
             (State::InDoubt, Input::Examined(finding)) => self.examined(&finding),
             (State::InDoubt, Input::Woke(Waiting::Examine)) => self.retry(Action::Examine),
-            // It was refused, or found without effect: there is nothing to wait for.
+            // Complete was refused or found without effect, so there is no answer to wait for.
             (State::Completing, Input::Cancel) if self.backing_off => {
                 self.cancelled = true;
                 self.abort()
             }
             (State::Completing | State::InDoubt, Input::Cancel) => {
-                // Complete is in flight: an abort now could destroy its object. Its outcome
-                // decides.
+                // Complete is in flight: an abort now could destroy the upload's object, so the
+                // outcome of Complete decides.
                 self.cancelled = true;
                 vec![]
             }
@@ -243,7 +244,8 @@ impl Lifecycle {
                 self.paused = true;
                 vec![]
             }
-            // Nothing is in flight, or the caller does not wait for it: the next run finds out.
+            // Either no request is in flight, or the caller does not wait for it: the next run
+            // determines the outcome.
             (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => {
                 self.pause_now()
             }
@@ -256,9 +258,9 @@ impl Lifecycle {
                 })
             }
             (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
-            // The Complete that was looked for in vain arrived before the abort.
+            // The Complete whose object could not be found was carried out before the abort.
             (State::Aborting, Input::Completed) => self.finish(Outcome::Done),
-            // Results of requests in flight when the abort was decided change nothing.
+            // Results of requests that were in flight when the abort was decided change nothing.
             (
                 State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended,
                 _,
@@ -297,7 +299,7 @@ impl Lifecycle {
         self.enter(State::Aborting, Action::Abort)
     }
 
-    /// Sends the rest; completes when nothing is left.
+    /// Sends the remaining parts; sends Complete when every part is proven.
     fn send(&mut self) -> Vec<Action> {
         if self.pieces.all_moved() {
             return self.enter(State::Completing, Action::Complete);
@@ -306,7 +308,7 @@ impl Lifecycle {
         vec![]
     }
 
-    /// Starts nothing more; ends with the last part in flight.
+    /// Starts no further request; ends with the last part in flight.
     fn pause(&mut self) -> Vec<Action> {
         self.state = State::Pausing;
         if self.pieces.in_flight() == 0 { self.pause_now() } else { vec![] }
@@ -318,23 +320,25 @@ impl Lifecycle {
         vec![Action::Stop, Action::Finish(Outcome::Paused)]
     }
 
-    /// Gives up after the last attempt, or before the first. Arrived parts are kept for whatever a
-    /// person may do about the refusal. An upload without arrived parts is not worth keeping,
-    /// unless the store refuses the caller: it allowed Create, so that may pass.
+    /// Ends after the last attempt, or before the first. Parts that arrived are kept, because the
+    /// user may be able to remove the cause of the refusal. An upload without such parts is kept
+    /// only if the store refuses the caller: the store allowed Create, so the refusal may be
+    /// temporary.
     fn give_up(&mut self, failure: &FailedAttempt) -> Vec<Action> {
         let some_arrived = self.pieces.some_moved();
         let may_pass = failure.advice != Advice::GiveUp || failure.kind.concerns_the_caller();
         self.end((some_arrived || may_pass) && !failure.kind.ends_the_upload())
     }
 
-    /// Ends before Complete: keeps the arrived parts if another run may resume, and is wanted to.
+    /// Ends before Complete: keeps the parts that arrived if another run can resume, and if the
+    /// options want that.
     fn end(&mut self, resumable: bool) -> Vec<Action> {
         let keep = match self.when_exhausted {
             WhenExhausted::Abort => false,
             WhenExhausted::Pause => resumable,
             WhenExhausted::Keep => true,
         };
-        // Parts in flight meet the same store: waiting for them would only take longer.
+        // Parts in flight would meet the same failure, so waiting for them would only take longer.
         if keep && !self.cancelled { self.pause_now() } else { self.abort() }
     }
 
@@ -359,7 +363,7 @@ impl Lifecycle {
         }
     }
 
-    /// Retries the current request, if the policy allows.
+    /// Retries the current request if the retry policy allows it.
     fn again(&mut self, waiting: Waiting, failure: &FailedAttempt) -> Option<Vec<Action>> {
         self.tries += 1;
         let wait = self.retries.wait(self.tries, failure)?;
@@ -374,14 +378,14 @@ impl Lifecycle {
     }
 
     fn complete_failed(&mut self, failure: &FailedAttempt) -> Vec<Action> {
-        // RGW 16.2 answers 500 to an upload that is gone; a Complete that took effect has that
-        // result.
+        // RGW 16.2 answers Complete with 500 if the upload is gone, which is also the case after a
+        // Complete that took effect.
         let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
         self.unheard.0 = Some(*failure);
         self.completion_possible |= lost;
-        // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost
-        // Complete even a refusal proves nothing: the lost one may have taken effect since it was
-        // examined.
+        // If a proxy repeats a request, the second one gets NoSuchUpload. After a lost Complete
+        // even a refusal proves nothing: the lost request may have taken effect since the last
+        // examination.
         if self.completion_possible || failure.kind == StoreErrorKind::NoSuchUpload {
             self.refusal = Some(*failure).filter(|_| !lost);
             return self.enter(State::InDoubt, Action::Examine);
@@ -391,7 +395,7 @@ impl Lifecycle {
 
     /// Handles a Complete that certainly had no effect.
     fn complete_refused(&mut self, failure: &FailedAttempt) -> Vec<Action> {
-        // 409 ConditionalRequestConflict: AWS wants a new upload with all its parts (trap 5).
+        // 409 ConditionalRequestConflict: AWS requires a new upload with all its parts (trap 5).
         if matches!(
             failure.kind,
             StoreErrorKind::NoSuchUpload | StoreErrorKind::ConditionalConflict
@@ -399,7 +403,7 @@ impl Lifecycle {
             self.restart = true;
             return self.abort();
         }
-        // S3's answer to If-Match without an object: the condition does not hold.
+        // S3 gives this answer to If-Match if there is no object: the condition does not hold.
         if failure.kind == StoreErrorKind::NoSuchKey {
             return self.end(false);
         }
@@ -414,11 +418,12 @@ impl Lifecycle {
     fn examined(&mut self, finding: &Finding) -> Vec<Action> {
         match finding {
             Finding::Ours => self.finish(Outcome::Done),
-            // Completed and overwritten since, or expired: sending it again might overwrite another
-            // client's newer object, so a person has to decide.
+            // The object was completed and overwritten since, or the upload has expired. Sending it
+            // again might overwrite a newer object of another client, so the user has to decide.
             Finding::UploadGone if self.completion_possible => self.finish(Outcome::UploadGone),
             // There is no object to overwrite. RGW 16.2 answers 500 to a Complete of an aborted
-            // upload: without this the whole upload would fail for a refusal that leaves no doubt.
+            // upload: without this case the whole upload would fail although the refusal leaves no
+            // doubt.
             Finding::UploadGone | Finding::NothingThere => {
                 self.restart = true;
                 self.abort()
@@ -439,7 +444,8 @@ impl Lifecycle {
                 let (failure, tries) = self.unheard;
                 let wait = match failure {
                     Some(failure) => self.retries.wait(tries, &failure),
-                    // An earlier run sent it.
+                    // An earlier run sent Complete, so this run has no failure to derive the wait
+                    // from.
                     None => Some(self.retries.throttled_base()),
                 };
                 let Some(wait) = wait.filter(|_| self.retries.pay()) else {

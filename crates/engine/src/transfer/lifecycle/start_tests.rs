@@ -1,4 +1,4 @@
-//! Benefits and costs of the slow start: uploads over links on which time passes as bytes do.
+//! Tests the benefits and costs of the slow start: simulates uploads over links with limited rates.
 
 use std::collections::BTreeMap;
 
@@ -70,8 +70,8 @@ impl Run {
     }
 }
 
-/// A default run that was killed within its first second kept nothing, on any link below a gigabit:
-/// its sixteen parts shared the link and would have arrived together.
+/// With the defaults, a run that was killed within its first second kept no part on any link below
+/// a gigabit: its sixteen parts shared the link and would have arrived together.
 #[test]
 fn a_run_killed_within_its_first_second_keeps_parts() {
     let kept = |mib_a_second: f64| {
@@ -89,8 +89,8 @@ fn all_connections_are_in_use_within_the_first_sixteen_parts() {
     assert!(run(link, 128).full_after.expect("it gets there") < 16);
 }
 
-/// A link that a few connections fill loses nothing. One that needs all of them loses two rounds,
-/// once.
+/// A link that a few connections fill loses no time. A link that needs all connections loses two
+/// rounds, once.
 #[test]
 fn the_slow_start_costs_at_most_two_rounds() {
     let shared = run(Link { all: 100.0 * MIB, connection: f64::INFINITY }, 128).took();
@@ -102,7 +102,7 @@ fn the_slow_start_costs_at_most_two_rounds() {
     assert!(rounds <= 128.0 / f64::from(CONCURRENCY) + 2.0 + 1e-6, "{rounds} rounds instead of 8");
 }
 
-/// One refusal among the first parts is no reason to send a gigabyte with one part in flight.
+/// One refusal among the first parts is not a reason to send a gigabyte with one part in flight.
 #[test]
 fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
     let mut uploading = Sending::new(1000);

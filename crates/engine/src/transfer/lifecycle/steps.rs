@@ -16,7 +16,7 @@ pub enum Input {
     Created,
     /// CreateMultipartUpload failed.
     CreateFailed(FailedAttempt),
-    /// There is a pass of the gate for one part, as requested by
+    /// The gate has granted a pass for one part, as requested by
     /// [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass).
     Admitted,
     /// The next part of a stream was read, as requested by
@@ -28,9 +28,9 @@ pub enum Input {
     PartSent(PartNumber),
     /// An attempt to send a part failed.
     PartFailed(PartNumber, FailedAttempt),
-    /// This run can never send a part: proof was required; or, with [`Advice::Resume`], the source
-    /// has changed or cannot be read, and another run can resume. Also instead of Complete, which
-    /// was not sent then.
+    /// This run can never send a part: proof was required, or, with [`Advice::Resume`], the source
+    /// has changed or cannot be read, and another run can resume. The driver also reports this
+    /// instead of sending Complete.
     PartImpossible(PartNumber, Advice),
     /// A wait is over.
     Woke(Waiting),
@@ -40,9 +40,9 @@ pub enum Input {
     CompleteFailed(FailedAttempt),
     /// The object was examined after a lost answer.
     Examined(Finding),
-    /// The caller wants it to end with nothing left at the store.
+    /// The caller requests that the upload ends with nothing left at the store.
     Cancel,
-    /// The caller wants it to pause: parts in flight may still arrive.
+    /// The caller requests a pause: parts in flight may still arrive.
     Pause,
     /// The caller no longer waits for the parts in flight.
     PauseNow,
@@ -63,20 +63,20 @@ pub enum Finding {
     UploadGone,
     /// The upload is gone and there is no object of this key: it was aborted or has expired.
     NothingThere,
-    /// The store did not answer the question.
+    /// The store did not answer the query.
     Unknown(FailedAttempt),
 }
 
 /// The request or part that a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// Before repeating Create.
+    /// The wait before Create is repeated.
     Create,
-    /// Before sending this part again.
+    /// The wait before this part is sent again.
     Part(PartNumber),
-    /// Before repeating Complete.
+    /// The wait before Complete is repeated.
     Complete,
-    /// Before examining again.
+    /// The wait before the object is examined again.
     Examine,
 }
 
@@ -85,16 +85,17 @@ pub enum Waiting {
 pub enum Action {
     /// Send CreateMultipartUpload.
     Create,
-    /// Read, hash and send a part. Attempts count from 1.
+    /// Read, hash and send a part. The second value is the attempt, counted from 1.
     SendPart(PartNumber, u32),
-    /// Report `Input::Woke` after this long; `u32` is the attempt that failed.
+    /// Report `Input::Woke` after this duration; `u32` is the attempt that failed.
     Wait(Waiting, u32, Duration),
     /// Send CompleteMultipartUpload with every part.
     Complete,
-    /// Send HEAD for the object, then ListParts: is the object ours, and is the upload still open?
+    /// Send HEAD for the object, then ListParts, to determine whether the object is ours and
+    /// whether the upload is still open.
     Examine,
-    /// Stop the parts in flight, wait until they have stopped, then abort until ListParts reports
-    /// that it is gone.
+    /// Stop the parts in flight, wait until they have stopped, then repeat the abort until
+    /// ListParts reports that the upload is gone.
     Abort,
     /// Stop the parts in flight and the waits, without a request to the store.
     Stop,
@@ -107,18 +108,18 @@ pub enum Action {
 pub enum Outcome {
     /// The object exists.
     Done,
-    /// It failed; nothing is left at the store.
+    /// The upload failed; nothing is left at the store.
     Failed,
-    /// It was cancelled; nothing is left at the store.
+    /// The upload was cancelled; nothing is left at the store.
     Cancelled,
-    /// It failed, and its parts could not be removed.
+    /// The upload failed, and its parts could not be removed.
     LeftBehind,
-    /// It stopped and can be resumed; the arrived parts stay at the store.
+    /// The upload stopped and can be resumed; the parts that arrived stay at the store.
     Paused,
-    /// The store lost the upload before Complete, or requires a new one (409): nothing is left, all
-    /// parts must be sent again.
+    /// The store lost the upload before Complete, or requires a new upload (409): nothing is left,
+    /// and all parts must be sent again.
     Restart,
-    /// After a doubt: the upload is gone, and the object is not ours.
+    /// The outcome was in doubt: the upload is gone, and the object is not ours.
     UploadGone,
     /// It is unknown whether Complete took effect.
     InDoubt,
@@ -127,11 +128,11 @@ pub enum Outcome {
 /// What to do when the store cannot be reached or accepts no parts, after all attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenExhausted {
-    /// Remove the parts, which could not be found again.
+    /// Remove the parts, because no later run could find them.
     Abort,
-    /// Keep them: a journal records the upload. Only an upload that can never complete, or of which
-    /// nothing has arrived and nothing will, is removed.
+    /// Keep the parts: a journal records the upload. An upload is removed only if it can never
+    /// complete, or if no part has arrived and none will.
     Pause,
-    /// Keep them in any case: a journal records the upload, and another client began it.
+    /// Keep the parts in any case: a journal records the upload, and another client began it.
     Keep,
 }

@@ -1,6 +1,6 @@
-//! Laws of the lifecycle for streams, whose parts become known while others are sent: random walks
-//! that read, send, fail and wait in any order, along the growing plan, up to the longest objects
-//! there are.
+//! Tests the laws of the lifecycle for streams, whose parts become known while others are sent:
+//! random walks read, send, fail and wait in any order, along the growing plan, up to the maximum
+//! object size.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ struct Walk {
     in_flight: BTreeSet<PartNumber>,
     waiting: BTreeSet<PartNumber>,
     sent: BTreeSet<PartNumber>,
-    /// The maximum bytes read but not acknowledged by the store.
+    /// The maximum number of bytes that were read but not acknowledged by the store.
     most_kept_bytes: u64,
 }
 
@@ -165,7 +165,7 @@ fn streams_are_sent_part_by_part_and_completed_at_their_end() {
     assert!(completed > 450, "{completed} of 500");
 }
 
-/// Up to the store's limit, with every part at its maximum: the length must be expected.
+/// A stream up to the store's limit, with every part at its maximum, needs an expected length.
 #[test]
 fn an_expected_stream_of_48_8_tib_takes_10_000_parts() {
     let walk = drive(Some(OBJECT_SIZE_MAX_BYTES), OBJECT_SIZE_MAX_BYTES, 0.05, 1).unwrap();

@@ -1,6 +1,7 @@
-//! Laws of the lifecycle, by random walks: a walk answers the actions of a lifecycle as a store and
-//! a driver could, in any order, until it finishes, and checks the laws at every step. The file is
-//! long because the walk and the cases it cannot reach share their answers.
+//! Tests the laws of the lifecycle with random walks. A walk answers the actions of a lifecycle as
+//! a store and a driver could, in any order, until the lifecycle finishes, and checks the laws at
+//! every step. The file is long because the walk shares its answers with the cases that it cannot
+//! reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,10 +41,10 @@ struct Walk {
     parts: BTreeSet<PartNumber>,
     waits: Vec<Waiting>,
     request: Option<Action>,
-    /// Attempts and waits that an abort stopped.
+    /// The results of attempts and waits that an abort stopped; they may still be reported late.
     stopped: Vec<Input>,
     sent: BTreeSet<PartNumber>,
-    /// Whether Complete was sent and its answer not understood since.
+    /// Whether Complete was sent and its outcome is still unknown.
     in_doubt: bool,
     finished: Option<Outcome>,
     most_in_flight: usize,
@@ -103,7 +104,7 @@ impl Walk {
         }
     }
 
-    /// Runs to the end, and a little further. Panics if a law is broken.
+    /// Runs the lifecycle to its end and a few steps further. Panics if a law is broken.
     fn run(mut self) -> Outcome {
         if self.random.random_bool(self.climate.cancelling) {
             self.give(Input::Cancel);
@@ -228,7 +229,7 @@ impl Walk {
         assert_eq!(self.lifecycle.in_flight() as usize, in_flight, "on {cause:?}");
     }
 
-    /// Starts from an earlier run that sent some parts and perhaps ended in the middle of Complete.
+    /// Starts from an earlier run that sent some parts and may have ended during Complete.
     fn resumed(mut self) -> Self {
         let numbers = (1..=self.part_count).map(|number| PartNumber::new(number).unwrap());
         let completing = self.random.random_bool(0.2);
@@ -270,7 +271,7 @@ impl Walk {
             }
             Action::Abort => {
                 assert!(!self.in_doubt, "an abort in doubt (P6)");
-                // The driver stops these before it aborts.
+                // The driver stops parts and waits before it aborts.
                 self.stop();
                 self.ask(Action::Abort);
             }
@@ -282,7 +283,7 @@ impl Walk {
         }
     }
 
-    /// Reports to the gate like the driver.
+    /// Reports the input to the gate, as the driver does.
     fn pass_the_gate(&mut self, input: &Input) {
         match input {
             Input::PartSent(number) if self.places.contains_key(number) => {
@@ -303,7 +304,7 @@ impl Walk {
         }
     }
 
-    /// Stops everything like the driver.
+    /// Stops all parts and waits, as the driver does.
     fn stop(&mut self) {
         self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
         self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
@@ -311,7 +312,7 @@ impl Walk {
     }
 
     fn ask(&mut self, request: Action) {
-        // P6: no other request while Complete is in flight, least of all an abort.
+        // P6: no other request may be sent while Complete is in flight, in particular no abort.
         assert_eq!(self.request, None, "{request:?} while another request is under way");
         self.request = Some(request);
     }
@@ -358,7 +359,7 @@ fn resumed_walks_keep_the_laws_and_end() {
     }
 }
 
-/// The walks reach all outcomes that the laws are about.
+/// The walks reach all outcomes that the laws cover.
 #[test]
 fn walks_come_to_every_kind_of_end() {
     let mut ends: Vec<Outcome> = vec![];
@@ -433,7 +434,7 @@ impl Walk {
     }
 }
 
-/// Trap 32: back off and lower concurrency, do not only wait.
+/// Trap 32: after throttling, lower the concurrency too, do not only wait.
 #[test]
 fn throttling_halves_the_parts_in_flight_until_they_succeed() {
     let mut walk = Walk::sending(1000, 16);
@@ -451,15 +452,15 @@ fn throttling_halves_the_parts_in_flight_until_they_succeed() {
     assert_eq!(walk.parts.len(), 16, "never more than was asked for");
 }
 
-/// Sixteen simultaneous refusals had lowered it to one part in flight, and from there it takes 120
-/// successes to recover.
+/// Sixteen simultaneous refusals used to lower the concurrency to one part in flight, from which it
+/// takes 120 successes to recover.
 #[test]
 fn refusals_of_parts_that_were_under_way_together_halve_once() {
     let mut walk = Walk::sending(1000, 16);
     (0..16).for_each(|_| walk.throttle_one());
     walk.wake();
     assert_eq!(walk.parts.len(), 8);
-    // These began after the halving: they show that it was not enough.
+    // These parts started after the halving: their refusal shows that it was not enough.
     walk.throttle_one();
     walk.wake();
     (0..3).for_each(|_| walk.send_one());
@@ -481,9 +482,9 @@ fn one_part_may_always_be_in_flight() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
-/// A server was unavailable for four seconds. Each part that failed made room for an untried one,
-/// which failed at once too: sixty-four parts later the budget of the upload was used up, in less
-/// than a tenth of a second.
+/// Regression: a server was unavailable for four seconds. Each failed part made room for an untried
+/// one, which failed at once too: after sixty-four parts the budget of the upload was used up, in
+/// less than a tenth of a second.
 #[test]
 fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     let mut walk = Walk::sending(1000, 16);
@@ -503,7 +504,7 @@ fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
-/// Lets the next part pass the gate and arrive.
+/// Lets the next part pass the gate and reports that it has arrived.
 fn sent(lifecycle: &mut Lifecycle) -> Vec<Action> {
     let admitted = lifecycle.on(Input::Admitted);
     let [Action::SendPart(number, 1)] = admitted[..] else { panic!("{admitted:?}") };
@@ -517,8 +518,8 @@ fn cancelling_before_the_start_ends_it_without_a_request() {
     assert_eq!(uploading.on(Input::Start), []);
 }
 
-/// The answer to Create may be in flight when the caller cancels: the upload that it names must be
-/// aborted.
+/// The answer to Create may be in flight when the caller cancels: the upload that the answer names
+/// must be aborted.
 #[test]
 fn cancelling_during_create_waits_for_its_answer() {
     let mut uploading = lifecycle(3, 2, 1);
@@ -528,7 +529,7 @@ fn cancelling_during_create_waits_for_its_answer() {
     assert_eq!(uploading.on(Input::Aborted), [Action::Finish(Outcome::Cancelled)]);
 }
 
-/// P6: Complete is in flight, and an abort could destroy its object.
+/// P6: Complete is in flight, and an abort could destroy the upload's object.
 #[test]
 fn cancelling_during_complete_waits_for_its_outcome() {
     let complete = |uploading: &mut Lifecycle| {
@@ -554,7 +555,7 @@ fn cancelling_during_complete_waits_for_its_outcome() {
     assert_eq!(refused.on(Input::CompleteFailed(throttled)), [Action::Abort]);
 }
 
-/// The store had asked for two minutes, and Ctrl-C took effect only after them.
+/// Regression: the store had requested a wait of two minutes, and Ctrl-C took effect only after it.
 #[test]
 fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     let throttled = || {
@@ -571,8 +572,8 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
         assert!(matches!(creating.on(Input::CreateFailed(throttled()))[..], [Action::Wait(..)]));
         assert_eq!(creating.on(stop.clone()), [Action::Finish(outcome)]);
 
-        // While the request itself is in flight its answer is awaited, but there is no further
-        // attempt.
+        // While the request itself is in flight its answer is awaited, but no further attempt is
+        // made.
         let mut asked = uploading();
         asked.on(Input::Start);
         assert_eq!(asked.on(stop.clone()), []);
@@ -594,8 +595,8 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     }
 }
 
-/// RGW 16.2 answers 500 to a Complete of an upload that is gone, which is also the result of one
-/// that took effect.
+/// RGW 16.2 answers Complete with 500 if the upload is gone, which is also the case after a
+/// Complete that took effect.
 #[test]
 fn a_500_to_complete_is_examined_before_anything_else() {
     let mut uploading = lifecycle(1, 1, 1);
@@ -607,7 +608,8 @@ fn a_500_to_complete_is_examined_before_anything_else() {
     assert_eq!(uploading.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
 }
 
-/// P6: an earlier run may have completed it, so even a cancel before the start looks first.
+/// P6: an earlier run may have completed the upload, so even a cancel before the start examines
+/// first.
 #[test]
 fn cancelling_a_resumed_upload_first_checks_for_completion() {
     let resumed = || lifecycle(3, 2, 1).resumed(|_| true, true);

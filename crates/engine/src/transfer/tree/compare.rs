@@ -1,8 +1,8 @@
-//! Decides whether an entry of the source is already present at its target. Pure.
+//! Decides whether an entry of the source is already present at its target. No I/O.
 //!
-//! A listing shows size and LastModified; HeadObject settles open cases, and also returns the
-//! modification time of the uploaded file ([`crate::transfer::mtime`]). `docs/folders.md` has the
-//! rules as a table, beside those of `aws s3 sync` and rclone.
+//! A listing shows size and LastModified. HeadObject settles the cases that these leave open,
+//! because it also returns the modification time of the uploaded file ([`crate::transfer::mtime`]).
+//! `docs/folders.md` has the rules as a table, beside those of `aws s3 sync` and rclone.
 
 use super::entry::{Entry, Place};
 use crate::remote::ObjectHead;
@@ -12,7 +12,7 @@ use crate::transfer::mtime;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompareBy {
-    /// Copies always.
+    /// Copies every entry.
     #[default]
     Nothing,
     /// Copies if the target does not exist.
@@ -40,7 +40,7 @@ pub(super) enum Direction {
 pub(super) enum Verdict {
     Same,
     Differs,
-    /// HeadObject has to be sent, or the content compared.
+    /// The listing does not suffice: send HeadObject, or compare the content.
     Look,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn listed(
         (CompareBy::Content, _) => Verdict::Look,
         (CompareBy::SizeAndTime, Direction::Between) => of(to >= from),
         (CompareBy::Age, Direction::Between) => of(from <= to),
-        // The object is younger than the file's last write.
+        // The object was written after the last write to the file.
         (CompareBy::SizeAndTime | CompareBy::Age, Direction::Up) if from <= to => Verdict::Same,
         (CompareBy::Age, Direction::Down) if from <= to => Verdict::Same,
         (CompareBy::SizeAndTime, Direction::Down) if same_time(from, to) => Verdict::Same,
@@ -100,7 +100,7 @@ pub(super) fn looked(
         (_, Direction::Down) => same_time(stored.or(written), file_time),
         (_, _) => match stored {
             Some(stored) => same_time(Some(stored), file_time),
-            // In whole seconds, as `aws s3 sync` compares.
+            // Compared in whole seconds, as `aws s3 sync` does.
             None => second(file_time) <= second(written),
         },
     }
@@ -110,7 +110,7 @@ fn second(nanoseconds: Option<i64>) -> Option<i64> {
     nanoseconds.map(|time| time.div_euclid(1_000_000_000))
 }
 
-/// Returns whether both are the same moment; to the second if one side has no more digits.
+/// Returns whether both times are equal; compares whole seconds if one of them has no fraction.
 pub(super) fn same_time(one: Option<i64>, other: Option<i64>) -> bool {
     let (Some(one_ns), Some(other_ns)) = (one, other) else { return false };
     let whole = |time: i64| time.rem_euclid(1_000_000_000) == 0;

@@ -1,4 +1,4 @@
-//! One file or object of a tree, as a walk or a listing shows it.
+//! One file or object of a tree, as found by a walk or a listing.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use haul_parts::{ETag, Key};
 /// A file or an object of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The name below the source or the target, with `/` between its components. Streams are sorted
-    /// by it.
+    /// The name below the source or the target, with `/` between its components. Streams of entries
+    /// are sorted by this name.
     pub(super) name: String,
     /// The length in bytes.
     pub(super) size_bytes: u64,
@@ -54,8 +54,8 @@ pub(super) enum Found {
         name: String,
         error: crate::error::Error,
     },
-    /// An omission that the user should know of.
+    /// Something was left out that the user should know about.
     Warning(String),
-    /// The stream fails here, before its end.
+    /// The stream fails here and has no further items.
     Broken(crate::error::Error),
 }

@@ -1,4 +1,4 @@
-//! A source or a target of a tree as a stream of entries, from a walk, a listing or a list of
+//! Reads a source or a target of a tree as a stream of entries: from a walk, a listing or a list of
 //! names.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use crate::transfer::mtime;
 
 /// Maximum number of batches that wait for their reader.
 const BATCHES_WAITING_MAX: usize = 8;
-/// Entries of a batch of a walk.
+/// Maximum number of entries in a batch of a walk.
 const BATCH_MAX: usize = 256;
 /// HeadObject requests in flight for a list of names.
 const HEADS_AT_ONCE: usize = 16;
@@ -30,12 +30,12 @@ const HEADS_AT_ONCE: usize = 16;
 pub(super) struct Feed {
     batches: mpsc::Receiver<Vec<Found>>,
     waiting: VecDeque<Found>,
-    /// The name of the stream for messages, if its order has to be that of keys.
+    /// The name of the stream for messages, if the stream must be in key order.
     sorted: Option<String>,
     last: Option<String>,
 }
 
-/// The parts of a tree that feeds need.
+/// The state of a tree that its streams need.
 pub(super) struct Feeder {
     pub(super) store: Arc<dyn Store>,
     pub(super) retry: RetryPolicy,
@@ -50,7 +50,8 @@ impl Feed {
         Self { batches, waiting: VecDeque::new(), sorted: None, last: None }
     }
 
-    /// Fails if the order is not that of keys: a comparison of two streams depends on it.
+    /// Makes the stream fail if it is not in key order, which a comparison of two streams relies
+    /// on.
     pub(super) fn sorted(self, name: impl Into<String>) -> Self {
         Self { sorted: Some(name.into()), ..self }
     }
@@ -151,7 +152,7 @@ impl Feeder {
         }
     }
 
-    /// Streams the entries that a target has below `before`.
+    /// Streams the entries of a target below `before`.
     pub(super) fn target(&self, target: &TreeTarget, before: &str) -> Feed {
         match target {
             TreeTarget::Folder(folder) => {
@@ -229,7 +230,7 @@ impl Feeder {
     }
 }
 
-/// Parses a line of a list; `None`: the line is empty.
+/// Parses a line of a list; `None` if the line is empty.
 fn named(line: &str) -> Option<String> {
     match line.strip_suffix('\r').unwrap_or(line) {
         "" => None,
@@ -261,7 +262,8 @@ fn walked(path: PathBuf, before: String, options: WalkOptions) -> Feed {
     Feed::new(|found| {
         tokio::task::spawn_blocking(move || {
             let mut batch = vec![];
-            // The first files are sent while the walk of the folder continues.
+            // The first batch has one entry, so that files are sent while the walk of the folder
+            // continues.
             let mut batch_max = 1;
             let mut more = true;
             walk(&path, &before, &options, &mut |entry| {
@@ -315,7 +317,7 @@ pub(super) fn of_head(head: &ObjectHead, key: Key, name: String) -> Entry {
     }
 }
 
-/// Creates the entry of a file on this machine; `None`: there is none.
+/// Creates the entry of a file on this machine; `None` if the file does not exist.
 pub(super) fn of_file(path: &Path, name: &str) -> std::io::Result<Option<Entry>> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some(entry_of(path.to_owned(), name.to_owned(), &metadata))),

@@ -1,7 +1,7 @@
-//! One file of a tree: uploaded, downloaded, or copied from store to store.
+//! Transfers one file of a tree: uploads it, downloads it, or copies it from store to store.
 //!
-//! Uses the machinery of single files. Short files get no task, no journal and no HeadObject of
-//! their own: the listing contains what is needed.
+//! This uses the code for single files. Short files get no task, no journal and no HeadObject of
+//! their own, because the listing contains what is needed.
 
 use std::fs;
 use std::io::Write;
@@ -32,12 +32,12 @@ use crate::transfer::mtime::{MTIME_METADATA, mtime_value};
 use crate::transfer::upload::{self, JournalChoice, JournalOptions, UploadContext};
 use crate::transfer::{Progress, StopSignal, Transfer};
 
-/// Files of at most this length are read at once, and objects written at once.
+/// The maximum length of files that are read, and objects that are written, in one step.
 const HELD_MAX_BYTES: u64 = 256 * 1024;
 
 /// The state that all files of a tree share.
 pub(super) struct Shared {
-    /// The resources of the target's store, or for a download of the source's.
+    /// The resources of the target's store; for a download, those of the source's store.
     pub(super) resources: Resources,
     pub(super) direction: Direction,
     pub(super) target: TreeTarget,
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) stop: StopSignal,
     pub(super) landing: Landing,
-    /// There are journals of unfinished uploads: short files may have one too.
+    /// Whether there are journals of unfinished uploads: a short file may have one too.
     pub(super) has_journals: bool,
 }
 
@@ -67,16 +67,16 @@ pub(super) enum To {
     Object(ObjectRef),
 }
 
-/// A copy that was made.
+/// A finished copy of one file.
 pub(super) struct Copied {
-    /// The bytes are proven to be those of the source.
+    /// Whether the copied bytes are proven to be those of the source.
     pub(super) proven: bool,
     /// The version of the file that was read.
     pub(super) read: Option<FileIdentity>,
 }
 
 impl Shared {
-    /// An upload of this file is unfinished: only its journal knows what became of it.
+    /// Returns whether an upload of this file is unfinished: only its journal shows what was sent.
     pub(super) fn is_unfinished(&self, entry: &Entry, to: &To) -> bool {
         match (&entry.place, to, &self.options.journal) {
             (Place::File(path), To::Object(object), Some(journal)) if self.has_journals => {
@@ -86,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// The name of the journal of an upload.
+    /// Returns the id of an upload's journal.
     fn upload_id(&self, journal: &JournalOptions, path: &Path, object: &ObjectRef) -> String {
         let name = journal.store_name.clone();
         let store = name.unwrap_or_else(|| self.resources.store.endpoint());
@@ -226,8 +226,8 @@ fn open(
     Ok((Arc::new(file), identity))
 }
 
-/// Downloads the listed version with one GetObject into memory and then into a file. `None`: an
-/// unusual answer, which the download of a single file can handle.
+/// Downloads the listed version into memory with one GetObject, then writes it to a file. `None`:
+/// the answer is unusual, and the download of a single file has to handle it.
 async fn fetch_short(
     shared: &Shared,
     entry: &Entry,
@@ -287,7 +287,7 @@ async fn fetch_short(
     unreachable!("the loop ends only by returning")
 }
 
-/// Makes one attempt; `None`: the answer does not have the listed length.
+/// Makes one attempt; `None` if the answer does not have the listed length.
 async fn get(
     store: &dyn Store,
     object: &ObjectRef,
@@ -401,7 +401,7 @@ async fn between(
     Ok(Copied { proven: report.proof != CopyProof::Unproven, read: None })
 }
 
-/// Waits for a transfer, and passes on a stop of the tree.
+/// Waits for the transfer of one file, and forwards a stop of the tree to it.
 async fn drive<R>(shared: &Shared, work: &Work, mut transfer: Transfer<R>) -> Result<R, Error> {
     let progress = transfer.progress();
     let _shown = (work.entry.size_bytes > HELD_MAX_BYTES)

@@ -1,6 +1,6 @@
-//! Selects entries of a tree by name, size and age. Pure.
+//! Selects entries of a tree by name, size and age. No I/O.
 //!
-//! Names are those below the source, with `/` between their components.
+//! Names are relative to the source, with `/` between their components.
 
 use haul_parts::NameFilter;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Returns whether a name is selected, whatever its size and age.
+    /// Returns whether a name is selected; size and age are not considered.
     pub fn takes_name(&self, name: &str) -> bool {
         let depth = name.split('/').count();
         self.depth_max.is_none_or(|most| depth <= most as usize) && self.names.admits(name)

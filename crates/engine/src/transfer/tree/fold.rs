@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Looks for the same folder under its name in the other case. A folder without letters in its path
-/// counts as case-sensitive.
+/// Returns whether a file system is case-sensitive: checks whether the folder's name in the other
+/// case leads to the same folder. A folder without letters in its path counts as case-sensitive.
 pub(super) fn tells_cases_apart(folder: &Path) -> bool {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let Some(existing) = absolute.ancestors().find_map(|path| path.canonicalize().ok()) else {

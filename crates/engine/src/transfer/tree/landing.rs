@@ -1,8 +1,8 @@
-//! Renames downloaded files to their final names: many of them with one sync of the file system.
+//! Renames downloaded files to their final names, many of them with one sync of the file system.
 //!
-//! A file must be on disk before it gets its name, and a sync for each of ten thousand short files
-//! would take longer than all other work. While one sync runs, files that arrive wait for the next;
-//! so each sync serves all waiting files, and none waits for more than two.
+//! A file must be on disk before it gets its name, and one sync for each of ten thousand short
+//! files would take longer than all other work. Files that arrive while a sync runs wait for the
+//! next one: so each sync serves all waiting files, and no file waits for more than two.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ use crate::transfer::download::temporary::Temporary;
 /// Maximum number of files that wait for a sync.
 const WAITING_MAX: usize = 1024;
 
-/// A written file that waits for its name.
+/// A written file that waits for its final name.
 struct Written {
     temporary: Temporary,
     file: File,
@@ -29,7 +29,7 @@ struct Written {
 pub(super) struct Landing(mpsc::Sender<Written>);
 
 impl Landing {
-    /// Starts the task that syncs; it ends with the last clone.
+    /// Starts the task that syncs; the task ends when the last clone is dropped.
     pub(super) fn start() -> Self {
         let (sender, mut receiver) = mpsc::channel::<Written>(WAITING_MAX);
         tokio::spawn(async move {
@@ -42,7 +42,7 @@ impl Landing {
         Self(sender)
     }
 
-    /// Waits until the file is on disk and has its name.
+    /// Waits until the file is on disk and has its final name.
     pub(super) async fn land(
         &self,
         temporary: Temporary,

@@ -1,5 +1,5 @@
-//! The objects below a prefix as a stream in key order, page by page; the next page is requested
-//! while the last one is used.
+//! Lists the objects below a prefix as a stream in key order, page by page; the next page is
+//! requested while the current one is used.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub(super) struct Listed {
     pub(super) prefix: String,
     /// Number of bytes removed from the beginning of a key to get its name.
     pub(super) cut_bytes: usize,
-    /// Text in front of every name.
+    /// Text that is put in front of every name.
     pub(super) before: String,
     /// The pattern that keys match.
     pub(super) pattern: Option<Glob>,
 }
 
-/// Lists the objects; ends early when the receiver is gone.
+/// Lists the objects; ends early when the receiver is dropped.
 pub(super) async fn list(
     store: Arc<dyn Store>,
     retry: RetryPolicy,

@@ -1,4 +1,5 @@
-//! Examines one file closer: HeadObject, and the content if that has to decide.
+//! Examines one file more closely than a listing: sends HeadObject, and compares the content if
+//! necessary.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,11 +25,11 @@ const READ_BYTES: usize = 1 << 18;
 pub(super) enum Look {
     /// The listing does not suffice for the comparison.
     By(CompareBy),
-    /// An earlier run began to copy it, and may have finished.
+    /// An earlier run started to copy the file, and may have finished.
     Begun,
 }
 
-/// Returns whether the file is at its target already.
+/// Returns whether the file is already at its target.
 pub(super) async fn is_there(shared: &Shared, work: &Work, look: Look) -> Result<bool, Error> {
     match (&work.entry.place, &work.to) {
         (Place::File(path), To::Object(object)) => {
@@ -85,7 +86,7 @@ async fn is_copied(
     let there = feed::of_head(&target, object.key.clone(), work.entry.name.clone());
     let by = match look {
         Look::By(by) => by,
-        // Only the same ETag shows that we copied it.
+        // Only an equal ETag shows that the object is our copy.
         Look::Begun => CompareBy::Content,
     };
     match listed(by, Direction::Between, &work.entry, &there) {
@@ -100,14 +101,14 @@ async fn is_copied(
     Ok(source.checksum.is_some() && source.checksum == target.checksum)
 }
 
-/// Returns whether the object is an upload of this version of the file, by its length and the
-/// stored time.
+/// Returns whether the object is an upload of this version of the file, judged by its length and
+/// the modification time in its metadata.
 fn is_of(file: &Entry, head: &ObjectHead) -> bool {
     let stored = mtime::stored(head).and_then(mtime::nanoseconds);
     file.size_bytes == head.size_bytes && same_time(stored, file.modified_ns)
 }
 
-/// Sends HeadObject; `None`: there is no object.
+/// Sends HeadObject; `None` if there is no object.
 pub(super) async fn head(
     shared: &Shared,
     store: &dyn Store,
@@ -127,8 +128,8 @@ pub(super) async fn head(
     }
 }
 
-/// Returns whether the store's evidence shows that a file has the object's bytes. Without evidence:
-/// false.
+/// Returns whether the store's evidence shows that a file has the object's bytes; false if there is
+/// no evidence.
 pub(super) async fn same_content(
     store: &Arc<dyn Store>,
     object: &ObjectRef,

@@ -1,13 +1,13 @@
-//! Many files in one transfer: folders, prefixes, lists of files.
+//! Transfers many files at once: folders, prefixes, lists of files.
 //!
 //! ```text
-//! walk, listing   the source, and for a sync the target, as streams in key order
-//! filter          which entries are selected
-//! names           the key or path of an entry, or why it can have none
-//! compare         whether an entry is present at the target already
-//! plan            joins the two streams and decides, entry by entry
-//! queue           which file is next: large ones early, so that none is left alone at the end
-//! file            one file: up, down or between stores, with the engine's shared resources
+//! walk, listing   stream the source, and for a sync the target, in key order
+//! filter          selects entries
+//! names           converts the name of an entry to a key or path, or reports why it cannot
+//! compare         decides whether an entry is already present at the target
+//! plan            joins the two streams and decides for each entry
+//! queue           chooses the next file: large ones early, so that none is left alone at the end
+//! file            transfers one file up, down or between stores, with the shared resources
 //! landing         renames downloaded files, many with one sync
 //! removal         removes sources of a move, and files that only the target of a sync has
 //! run             carries the plan out, and counts
@@ -15,8 +15,9 @@
 //!
 //! The guarantees of single transfers apply to each file; the files share the gate, the memory and
 //! the retry budget of the engine. The memory does not grow with the number of files: streams are
-//! bounded, and names that are needed later are on disk ([`spool`], [`runs`]). Only the record of
-//! an earlier run is in memory, 16 bytes for each file ([`crate::journal::Fingerprint`]).
+//! bounded, and names that are needed later are on disk ([`spool`], [`runs`]). The only exception
+//! is the record of an earlier run, which takes 16 bytes for each file
+//! ([`crate::journal::Fingerprint`]).
 
 mod compare;
 mod entry;
@@ -61,7 +62,7 @@ pub enum TreeSource {
         /// The name below the target.
         name: String,
     },
-    /// A file whose name cannot be part of a key: it fails, and the others do not.
+    /// A file whose name cannot be part of a key: it fails, and the other files do not.
     Unusable {
         /// The path of the file.
         path: PathBuf,
@@ -70,7 +71,7 @@ pub enum TreeSource {
     Folder {
         /// The path of the folder.
         path: PathBuf,
-        /// Text in front of each name: empty, or ends with a slash.
+        /// Text that is put in front of each name: empty, or ends with a slash.
         before: String,
     },
     /// An object; `name` is its name below the target.
@@ -86,7 +87,7 @@ pub enum TreeSource {
         bucket: Bucket,
         /// The prefix: empty, or ends with a slash.
         prefix: String,
-        /// Text in front of each name: empty, or ends with a slash.
+        /// Text that is put in front of each name: empty, or ends with a slash.
         before: String,
     },
     /// Every object whose key matches, named by the rest of its key after the last slash before the
@@ -139,14 +140,14 @@ pub struct TreeOptions {
     pub delete: Option<DeleteExtra>,
     /// Remove each source once its copy is proven.
     pub remove_sources: bool,
-    /// Send, write and remove nothing; the events show what would be done.
+    /// Only report what would be done: send, write and remove nothing.
     pub dry_run: bool,
     /// Stop at the first file that fails.
     pub fail_fast: bool,
     /// Receives the names of failed files, one per line, as [`TreeSource::Names`] reads them.
     pub failed_names: Option<Box<dyn Write + Send + Sync>>,
-    /// The journal of finished files; `None`: no journal. Its choice of a journal is ignored: the
-    /// tree has its own, and so has each upload in parts.
+    /// The journal of finished files; `None`: no journal. The field `choice` is ignored, because
+    /// the tree has its own journal, and so has each upload in parts.
     pub journal: Option<JournalOptions>,
     /// The options of each upload, except its journal.
     pub upload: UploadOptions,
@@ -156,7 +157,7 @@ pub struct TreeOptions {
     pub copy: CopyOptions,
     /// The store of the source, if source and target are in two stores.
     pub source_store: Option<Arc<dyn Store>>,
-    /// The Content-Type of uploads that have none.
+    /// Guesses the Content-Type of uploads for which the options give none.
     pub content_type: Option<ContentTypeGuess>,
     /// Whether the file system of the target is case-sensitive; `None`: detect it.
     pub tells_cases_apart: Option<bool>,
@@ -213,23 +214,23 @@ pub const FAILURES_NAMED_MAX: usize = 1000;
 /// The result of a tree, including the failures of single files.
 #[derive(Debug, Default)]
 pub struct TreeReport {
-    /// Files that were copied; in a dry run, that would be.
+    /// Files that were copied or, in a dry run, would be copied.
     pub copied: FileCount,
     /// Files that were present already.
     pub unchanged: FileCount,
     /// Files that an earlier run of the same tree had copied.
     pub resumed: FileCount,
-    /// Files of the target that were removed, or would be.
+    /// Files of the target that were removed or, in a dry run, would be removed.
     pub removed: u64,
     /// The number of files that failed.
     pub failed: u64,
-    /// The sources had at least one file, selected or not.
+    /// Whether the sources had at least one file, selected or not.
     pub found: bool,
-    /// Up to [`FAILURES_NAMED_MAX`] of the failures.
+    /// The failures, at most [`FAILURES_NAMED_MAX`] of them.
     pub failures: Vec<TreeFailure>,
     /// The error that ended the tree early: a failed listing, `fail_fast`, a stop.
     pub ended_by: Option<Error>,
-    /// The caller stopped it; the same tree can be continued if it has a journal.
+    /// Whether the caller stopped the tree; if it has a journal, the same tree can be resumed.
     pub stopped: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Converts names of a tree to keys and paths. Pure.
+//! Converts names of a tree to keys and paths. No I/O.
 //!
-//! Keys come from stores that others write to: a key that would lead out of the target folder, or
-//! that no file can have, is refused before anything is written.
+//! Stores contain keys that other clients wrote: a key that would lead out of the target folder, or
+//! that cannot be the name of a file, is refused before anything is written.
 
 use std::path::{Path, PathBuf};
 
@@ -47,8 +47,8 @@ pub(super) fn path_below(folder: &Path, name: &str) -> Result<PathBuf, NameProbl
         match piece {
             "" => return Err(NameProblem::EmptyPiece),
             "." | ".." => return Err(NameProblem::Dots(piece.into())),
-            // The backslash is a separator on Windows and an ordinary character here; `..` next to
-            // one would be dangerous on a share.
+            // The backslash is a separator on Windows and an ordinary character here, but `..` next
+            // to a backslash would be dangerous on a file share.
             _ if piece.split('\\').any(|part| part == "..") => {
                 return Err(NameProblem::Dots(piece.into()));
             }
@@ -64,10 +64,10 @@ pub(super) fn key_below(prefix: &str, name: &str) -> Result<Key, KeyError> {
     Key::new(format!("{prefix}{name}"))
 }
 
-/// Finds names that cannot be files beside earlier ones, in a stream in key order.
+/// The check for names that cannot exist as files beside earlier names, in a stream in key order.
 ///
-/// A stack detects a name `a` with a name `a/b`: while names are sorted, all earlier names that a
-/// name may lie below are prefixes of each other.
+/// A stack finds a name `a` that conflicts with `a/b`: in sorted order, all earlier names that
+/// could be folders of the current name are prefixes of each other.
 #[derive(Debug, Default)]
 pub(super) struct Collisions {
     above: Vec<String>,
@@ -88,7 +88,7 @@ impl Collisions {
                 Some(rest) if rest.starts_with('/') => {
                     return Err(NameProblem::BelowFile(top.clone()));
                 }
-                // Names between `a` and `a/`, such as `a-b`: `a/b` may still come.
+                // Names between `a` and `a/`, such as `a-b`: `a/b` may still follow.
                 Some(rest) if rest.as_bytes().first().is_some_and(|byte| *byte < b'/') => break,
                 _ => {
                     self.above.pop();

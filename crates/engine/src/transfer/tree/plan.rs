@@ -1,8 +1,8 @@
-//! The decision for each entry of the sources: joins the streams of both sides by name.
+//! Makes the decision for each entry of the sources: joins the streams of both sides by name.
 //!
-//! If the whole target is listed (a comparison, a sync that removes), both sides are streams in key
-//! order, and each step needs only their two heads. Otherwise each file queries its own target, if
-//! necessary.
+//! If the whole target is listed (for a comparison, or for a sync that removes files), both sides
+//! are streams in key order, and each step needs only their two heads. Otherwise the target of each
+//! file is queried separately, if necessary.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) enum Step {
     Resumed(u64),
     Failed(TreeFailure),
     Warning(String),
-    /// The plan fails here, before its end.
+    /// The plan fails here and has no further steps.
     Broken(Error),
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Step {
 pub(super) struct Planned {
     /// Names that only the target has.
     pub(super) extra: Spool,
-    /// The sources had at least one file, selected or not.
+    /// Whether the sources had at least one file, selected or not.
     pub(super) any: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Planner {
     tells_cases_apart: bool,
 }
 
-/// The run accepts no more steps.
+/// The run has ended and accepts no more steps.
 struct Ended;
 
 impl Planner {
@@ -120,7 +120,7 @@ impl Planner {
         }
     }
 
-    /// Plans files whose targets are not listed.
+    /// Plans the files of a source whose target is not listed.
     async fn each(&mut self, mut source: Feed) -> Result<(), Ended> {
         let mut collisions = Collisions::new(self.tells_cases_apart);
         while let Some(found) = source.next().await {
@@ -216,7 +216,8 @@ impl Planner {
         self.steps.send(step).await.map_err(|_| Ended)
     }
 
-    /// Decides about one entry. `there` is the entry at its target; `None`: that was not listed.
+    /// Decides about one entry. `there` is the entry at its target; `None` if the target was not
+    /// listed.
     async fn decide(
         &mut self,
         entry: Entry,
@@ -254,7 +255,7 @@ impl Planner {
         let by = self.shared.options.compare;
         let look = match &there {
             _ if self.shared.is_unfinished(&entry, &to) => None,
-            // The target does not exist.
+            // The target was listed and does not exist.
             Some(None) => None,
             Some(Some(there)) => match listed(by, self.shared.direction, &entry, there) {
                 Verdict::Same => return self.step(Step::Unchanged(size_bytes)).await,
@@ -269,7 +270,7 @@ impl Planner {
         self.step(Step::Copy(Work { entry, to, look, fingerprint })).await
     }
 
-    /// Returns the target of an entry, or why it cannot have one.
+    /// Returns the target of an entry, or the reason why it cannot have one.
     fn to(&mut self, entry: &Entry, collisions: &mut Collisions) -> Result<To, String> {
         let to = match &self.shared.target {
             TreeTarget::Folder(folder) => {
@@ -303,7 +304,8 @@ impl Planner {
     }
 }
 
-/// Files that an earlier run wrote to this machine may have been removed since.
+/// Returns whether the target of an earlier run still exists: files on this machine may have been
+/// removed since.
 fn is_still_there(to: &To, size_bytes: u64) -> bool {
     match to {
         To::Object(_) => true,

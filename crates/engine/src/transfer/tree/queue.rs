@@ -1,8 +1,8 @@
-//! Chooses the next file. Pure.
+//! Chooses the next file. No I/O.
 //!
-//! Short files go in the order in which they were found; among the waiting long ones, the longest
-//! is next, a few at a time. So many short files and some long ones are transferred together, and
-//! the end of a tree is not one long file alone.
+//! Short files are taken in the order in which they were found. Long files are taken longest first,
+//! a few at a time. So many short files and a few long ones are transferred together, and the end
+//! of a tree does not consist of a single long file.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     short: VecDeque<T>,
-    /// By length; files of one length in the order in which they were found.
+    /// Long files by length; files of equal length in the order in which they were found.
     long: BTreeMap<(u64, std::cmp::Reverse<u64>), T>,
     found: u64,
     limits: Limits,
@@ -47,7 +47,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Returns whether one more may wait.
+    /// Returns whether one more file may wait.
     pub(super) fn has_room(&self) -> bool {
         self.short.len() + self.long.len() < self.limits.waiting_max
     }
@@ -61,7 +61,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Returns the next file that may begin now.
+    /// Returns the next file that may be started now.
     pub(super) fn start(&mut self) -> Option<(T, Length)> {
         if self.long_running < self.limits.long_running_max
             && let Some((_, file)) = self.long.pop_last()
@@ -78,7 +78,7 @@ impl<T> Queue<T> {
         None
     }
 
-    /// Records the end of a file.
+    /// Records that the transfer of a file has ended.
     pub(super) fn ended(&mut self, length: Length) {
         let running = match length {
             Length::Short => &mut self.short_running,

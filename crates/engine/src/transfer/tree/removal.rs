@@ -1,7 +1,7 @@
 //! Removes files and objects: the sources of a move, and files that only the target of a sync has.
 //!
-//! Nothing is removed in doubt: a source is removed only if its copy is proven, and only if it
-//! still is the version that was copied.
+//! In case of doubt nothing is removed: a source is removed only if its copy is proven and the
+//! source is still the version that was copied.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,20 +73,20 @@ async fn remove_object(
     }
 }
 
-/// The result for one extra file.
+/// The result of removing one extra file.
 pub(super) enum Extra {
     Removed(String),
     Failed(TreeFailure),
 }
 
-/// The result of the removal of extra files.
+/// The result of removing all extra files.
 pub(super) enum Through {
     Finished,
     /// The tree was stopped.
     Stopped,
 }
 
-/// Removes files that only the target has, in batches; calls `removed` for each.
+/// Removes files that only the target has, in batches; calls `removed` for each of them.
 pub(super) async fn remove_extra(
     shared: &Shared,
     extra: Spool,

@@ -1,8 +1,9 @@
-//! Carries out the plan of a tree: transfers many files at once, counts, records and reports them.
-//!
-//! One loop takes steps from the plan while it has room for them, begins files as the queue allows,
-//! and handles their ends. A stop reaches each file by itself; the loop only begins no more of
+//! Carries out the plan of a tree: transfers many files at once, and counts, records and reports
 //! them.
+//!
+//! One loop takes steps from the plan while it has room for them, starts files as the queue allows,
+//! and handles their ends. Each file receives a stop directly; the loop only starts no further
+//! files.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -29,16 +30,16 @@ use crate::journal::{EarlierTree, Fingerprint, JournalFolder, TreeBeginning, Tre
 use crate::pace::Resources;
 use crate::transfer::Line;
 
-/// Maximum number of files of several parts or requests in flight.
+/// Maximum number of files in flight that need several parts or requests.
 const LONG_AT_ONCE: usize = 4;
-/// Maximum number of planned files that wait; the longest among them is next.
+/// Maximum number of planned files that wait; the longest of them is started next.
 const WAITING_MAX: usize = 1024;
-/// Between two looks whether a slow reader of events has caught up.
+/// The pause between two checks whether a slow reader of events has caught up.
 const READER_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
-/// Looks until a reader is taken for one that has stopped reading.
+/// The number of checks after which a reader counts as one that has stopped reading.
 const READER_PATIENCE: u32 = 400;
-/// Short files in flight for each request that may be in flight: while some are transferred, others
-/// are read, or wait for their sync.
+/// Short files in flight for each request that may be in flight: while some files are transferred,
+/// others are read, or wait for their sync.
 const SHORT_PER_REQUEST: usize = 2;
 
 /// The result of one file.
@@ -108,7 +109,8 @@ pub(super) async fn run(
     };
     let mut patience = READER_PATIENCE;
     loop {
-        // A slow reader of events slows the tree down: it shall hear of each file.
+        // A slow reader of events slows the tree down, so that it receives the events of every
+        // file.
         while patience > 0 && run.shared.events.is_crowded() {
             patience -= 1;
             tokio::time::sleep(READER_PAUSE).await;
@@ -158,7 +160,7 @@ async fn next(steps: &mut Option<mpsc::Receiver<Step>>) -> Option<Step> {
 struct Run {
     shared: Arc<Shared>,
     queue: Queue<Work>,
-    /// `None`: the plan has ended.
+    /// The steps of the plan; `None` once the plan has ended.
     steps: Option<mpsc::Receiver<Step>>,
     running: JoinSet<Ended>,
     report: TreeReport,
@@ -167,7 +169,7 @@ struct Run {
 }
 
 impl Run {
-    /// Begins as many files as may be in flight.
+    /// Starts as many files as may be in flight.
     fn begin(&mut self) {
         while let Some((work, length)) = self.queue.start() {
             self.record(TreeJournal::begun, work.fingerprint);
@@ -183,7 +185,7 @@ impl Run {
     }
 
     fn begin_no_more(&mut self) {
-        // The plan ends when it cannot pass on its next step.
+        // The plan ends because it cannot deliver its next step.
         self.steps = None;
         self.queue.clear();
     }
@@ -228,7 +230,7 @@ impl Run {
                 self.report.unchanged.add(size_bytes);
                 self.record(TreeJournal::done, work.fingerprint);
             }
-            // The file ends because the tree does.
+            // The file ends only because the tree was stopped.
             End::Failed(error) if self.report.stopped && is_stop(&error) => {}
             End::Failed(error) => {
                 let (source, target) = (work.source(&self.shared), work.target());
@@ -261,7 +263,7 @@ impl Run {
         }
     }
 
-    /// Writes a record. A failure costs only a request later.
+    /// Writes a record. The only cost of a failure is one request in a later run.
     fn record(
         &mut self,
         write: fn(&mut TreeJournal, Fingerprint) -> Result<(), crate::journal::JournalError>,
@@ -279,7 +281,7 @@ impl Run {
         }
     }
 
-    /// Removes files that only the target has, if everything else succeeded.
+    /// Removes files that only the target has, if everything else has succeeded.
     async fn finish(mut self, planned: Planned) -> Result<TreeReport, Error> {
         self.report.found = planned.any;
         let whole =
@@ -343,7 +345,8 @@ async fn carry(shared: &Shared, work: &Work) -> Result<End, Error> {
     if let Some(look) = work.look
         && look::is_there(shared, work, look).await?
     {
-        // A move requires a proven copy; the copy of an earlier run is not known to be.
+        // A move requires a proven copy, and it is unknown whether the copy of an earlier run was
+        // proven.
         if !(shared.options.remove_sources && look == Look::Begun) {
             return Ok(End::Unchanged);
         }
@@ -362,7 +365,7 @@ async fn carry(shared: &Shared, work: &Work) -> Result<End, Error> {
     Ok(End::Copied)
 }
 
-/// Returns whether the store had an object at the target after all.
+/// Returns whether the error shows that the target exists although it was expected to be absent.
 fn is_refused_by_absence(shared: &Shared, error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     shared.options.compare == CompareBy::Absence
@@ -410,7 +413,7 @@ fn source_bucket(sources: &[TreeSource]) -> Option<Bucket> {
     })
 }
 
-/// Refuses a prefix that is copied below itself: the copy would find its own objects and never end.
+/// Refuses to copy a prefix below itself: the copy would find its own objects and never end.
 fn refuse_endless(
     sources: &[TreeSource],
     target: &TreeTarget,

@@ -1,6 +1,6 @@
-//! Sorts any number of names: beyond a limit they are sorted in runs on disk and merged.
+//! Sorts any number of names: beyond a limit, names are sorted in runs on disk, which are merged.
 //!
-//! The runs are stored one after the other in one unlinked temporary file, each name preceded by
+//! The runs are stored one after the other in one unlinked temporary file; each name is preceded by
 //! its length.
 
 use std::cmp::Reverse;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 /// Maximum number of names in memory.
 pub(super) const HELD_MAX: usize = 200_000;
 
-/// Bytes of a run that are read at a time.
+/// Bytes of a run that are read in one step.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Collects names, then returns them in order.
+/// A collection that takes names in any order and returns them sorted.
 #[derive(Debug)]
 pub(super) struct SortedNames {
     held: Vec<String>,
@@ -65,7 +65,7 @@ impl SortedNames {
         Ok(())
     }
 
-    /// Returns all names, in the order of their bytes.
+    /// Returns all names, sorted by their bytes.
     pub(super) fn sorted(mut self) -> io::Result<Sorted> {
         if self.spilled.is_none() {
             self.held.sort_unstable();
@@ -89,7 +89,7 @@ impl SortedNames {
     }
 }
 
-/// Names in order.
+/// The sorted names.
 #[derive(Debug)]
 pub(super) enum Sorted {
     Held(std::vec::IntoIter<String>),

@@ -1,4 +1,4 @@
-//! Names on disk that are needed later: those that a sync removes when everything else has
+//! Stores names on disk for later use: the names that a sync removes when everything else has
 //! succeeded.
 
 use std::fs::File;
@@ -31,7 +31,7 @@ fn folder() -> PathBuf {
     if large.is_dir() { large } else { PathBuf::from("/tmp") }
 }
 
-/// Names that were written one after the other.
+/// A file of names that are written and read in sequence.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
     file: Option<BufWriter<File>>,
@@ -45,7 +45,7 @@ impl Spool {
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         self.count += 1;
-        // NUL is in no path, and in a key it is escaped.
+        // No path contains NUL, and in a key it is escaped.
         file.write_all(name.replace('\\', "\\\\").replace('\0', "\\0").as_bytes())?;
         file.write_all(b"\0")
     }

@@ -1,12 +1,12 @@
-//! A folder of this machine as a stream of files in the order of their names as keys.
+//! Walks a folder of this machine: streams its files in the order of their names as keys.
 //!
-//! S3 sorts keys by their bytes, and a folder's name counts with its slash: `a-b` comes before
-//! `a/b`, and `a0` after it. Each folder is read as a whole, sorted in this order, and then walked;
-//! the memory contains the folders on the path to the current file. A folder with more than
+//! S3 sorts keys by their bytes, and the name of a folder includes its slash: `a-b` comes before
+//! `a/b`, and `a0` after it. Each folder is read completely, sorted in this order, and then walked;
+//! the memory holds the folders on the path to the current file. A folder with more than
 //! [`HELD_MAX`] names is sorted on disk ([`super::runs`]).
 //!
-//! Links are followed unless the options disable it; a link that leads back to a folder above it is
-//! reported and not entered.
+//! Links are followed unless the options disable that; a link that leads back to one of its own
+//! parent folders is reported and not entered.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -23,15 +23,15 @@ use crate::transfer::mtime;
 pub(super) struct WalkOptions {
     /// Follow symbolic links to files and folders.
     pub(super) follow_links: bool,
-    /// Folders below this depth are not read: 1 is the folder itself.
+    /// The maximum depth of the folders that are read: 1 is the folder itself.
     pub(super) depth_max: Option<u32>,
-    /// The folder is a target of downloads: it may not exist yet, and temporary files of downloads
-    /// are skipped.
+    /// Whether the folder is a target of downloads: then it need not exist yet, and temporary files
+    /// of downloads are skipped.
     pub(super) is_target: bool,
 }
 
-/// Walks `root`; `give` receives each item, and returns false to stop. `prefix` is put in front of
-/// every name.
+/// Walks `root`. `give` receives each item, and returns false to end the walk. `prefix` is put in
+/// front of every name.
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
@@ -53,12 +53,12 @@ pub(super) fn walk(
 struct Walk<'a> {
     options: &'a WalkOptions,
     give: &'a mut dyn FnMut(Found) -> bool,
-    /// Device and inode of the folders above.
+    /// Device and inode of the folders that contain the current one.
     above: Vec<(u64, u64)>,
 }
 
 impl Walk<'_> {
-    /// Walks one folder; returns false to stop.
+    /// Walks one folder; returns false to end the walk.
     fn folder(&mut self, path: &Path, prefix: &str, depth: u32) -> bool {
         let mut names = SortedNames::default();
         let listed = fs::read_dir(path).and_then(|entries| {
@@ -146,7 +146,8 @@ impl Walk<'_> {
             Ok(Some(metadata)) if metadata.is_file() => {
                 (self.give)(Found::Entry(entry_of(path, name, &metadata)))
             }
-            // Removed since the folder was read: treated as if it had been removed before.
+            // The file was removed after the folder was read: it is treated as if it had never been
+            // there.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => true,
             Err(_) if self.options.is_target => true,
             Err(error) => (self.give)(Found::Refused { name, error: unreadable(&path, error) }),

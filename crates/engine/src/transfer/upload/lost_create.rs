@@ -43,7 +43,8 @@ pub(super) struct LostCreates {
     took: Duration,
     /// The start times of earlier runs' attempts, in seconds since 1970 by this machine's clock.
     earlier: Vec<i64>,
-    /// The time of the answer that created the current upload.
+    /// The time that earlier attempts are compared with, in seconds since 1970 by this machine's
+    /// clock: that of the answer to Create, or else of the journal's beginning.
     answered_at: i64,
 }
 
