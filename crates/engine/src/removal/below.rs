@@ -10,7 +10,7 @@ use super::remover::{Removed, Remover};
 use crate::listing::{ListingQuery, pages};
 use crate::remote::{ListingEntry, Operation, StoreError, StoreErrorKind};
 
-/// Batches in flight: bounds the memory, together with the keys of a batch.
+/// Batches in flight: together with the keys in a batch, this limits the memory.
 const BATCHES_AT_ONCE: usize = 4;
 
 /// Selects the objects to remove.
@@ -20,18 +20,18 @@ pub struct RemovalOptions<'a> {
     pub bucket: &'a Bucket,
     /// The prefix of the keys.
     pub prefix: &'a str,
-    /// A filter for these keys.
+    /// A filter for the keys: only keys for which it returns true are removed.
     pub admits: &'a (dyn Fn(&str) -> bool + Sync),
-    /// Set it to send no further request; those in flight are waited for.
+    /// When this is set, no further request is sent; requests in flight are awaited.
     pub stop: &'a AtomicBool,
 }
 
-/// Removes the objects that `options` select and calls `each` with the result for every key. Uses
+/// Removes the objects that `options` selects, and calls `each` with the result for every key. Uses
 /// bounded memory.
 ///
 /// # Errors
-/// The listing failed, or the store refused a whole request; `each` has got all keys sent before,
-/// but for those of the refused request.
+/// If the listing failed, or if the store refused a whole request. By then `each` has been called
+/// for all keys sent before, except those of the refused request.
 pub async fn remove_below(
     remover: &Remover,
     options: RemovalOptions<'_>,
@@ -47,7 +47,7 @@ pub async fn remove_below(
         async move {
             let (keys, unusable) = page?;
             let removed = remover.remove(options.bucket, keys).await;
-            // No other batch begins after this one.
+            // This stops further batches from starting.
             failed.fetch_or(removed.is_err(), Ordering::Relaxed);
             let mut removed = removed?;
             removed.extend(unusable);
@@ -65,7 +65,7 @@ pub async fn remove_below(
     first_error.map_or(Ok(()), Err)
 }
 
-/// Splits the keys of a page into those to remove, and those that no request can name.
+/// Splits the keys of a page into those to remove and those that cannot be part of a request.
 fn keys(
     entries: Vec<ListingEntry>,
     admits: &(dyn Fn(&str) -> bool + Sync),

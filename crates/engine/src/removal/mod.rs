@@ -1,8 +1,8 @@
-//! Objects removed many at a time: by DeleteObjects where the store knows it, else one by one.
+//! Removes many objects at a time: by DeleteObjects if the store supports it, otherwise one by one.
 //!
-//! [`Remover`] removes given keys; [`remove_below`] finds them by listing a prefix and removes them
-//! while the listing continues. Only current versions are removed: in a bucket with versions the
-//! store keeps them all behind delete markers.
+//! [`Remover`] removes given keys; [`remove_below`] finds keys by listing a prefix and removes them
+//! while the listing continues. Only current versions are removed: in a bucket with versioning the
+//! store keeps all versions behind delete markers.
 
 mod below;
 mod remover;

@@ -1,9 +1,9 @@
 //! Removes given keys of a bucket, in batches.
 //!
-//! A key is removed by DeleteObjects only if XML can carry it unchanged. XML 1.0 cannot write most
-//! control characters, and parsers change line breaks or trim blanks: a store that reads another
-//! key would remove another object. Such keys are removed by DeleteObject, which has the key in the
-//! URL.
+//! A key is removed by DeleteObjects only if XML can represent it unchanged. XML 1.0 cannot contain
+//! most control characters, and parsers change line breaks or trim whitespace: a store that reads
+//! another key would remove another object. Such keys are removed by DeleteObject, which has the
+//! key in the URL.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use crate::remote::{
     DELETE_KEYS_MAX, DeleteEntry, DeletedObject, ObjectRef, Store, StoreError, StoreErrorKind,
 };
 
-/// The DeleteObject requests in flight, if keys are removed one by one.
+/// The number of DeleteObject requests in flight, if keys are removed one by one.
 const SINGLES_AT_ONCE: usize = 16;
 
 /// The result for one key.
@@ -28,11 +28,12 @@ const SINGLES_AT_ONCE: usize = 16;
 pub struct Removed {
     /// The key, as given or listed.
     pub key: String,
-    /// The removal, or the reason why the object may still exist.
+    /// The store's answer to the removal, or the reason why the object may still exist.
     pub result: Result<DeletedObject, StoreError>,
 }
 
-/// Removes objects of one store, and records whether the store supports DeleteObjects.
+/// A client that removes objects of one store, and records whether the store supports
+/// DeleteObjects.
 pub struct Remover {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
@@ -56,17 +57,17 @@ impl Remover {
         &self.store
     }
 
-    /// Returns the retry policy of its requests.
+    /// Returns the retry policy of the requests.
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
     }
 
-    /// Removes these keys of `bucket`, in requests of at most 1,000. Returns one result for each
-    /// key, in no order.
+    /// Removes these keys of `bucket`, in requests of at most 1,000 keys. Returns one result for
+    /// each key, in no particular order.
     ///
     /// # Errors
-    /// The error of a whole request: the bucket is missing, or the store refuses the caller. Keys
-    /// of earlier requests may be removed by then.
+    /// If a whole request fails: the bucket is missing, or the store refuses the caller. Keys of
+    /// earlier requests may have been removed by then.
     pub async fn remove(
         &self,
         bucket: &Bucket,
@@ -95,7 +96,8 @@ impl Remover {
         Ok(done)
     }
 
-    /// Sends one request, and more for the keys that the store asks to send again.
+    /// Sends one request, and further requests for those keys that the store asks the client to
+    /// repeat.
     async fn batch(&self, bucket: &Bucket, keys: &[Key]) -> Result<Vec<Removed>, StoreError> {
         let mut done = Vec::with_capacity(keys.len());
         let mut left: Vec<DeleteEntry> = keys.iter().cloned().map(DeleteEntry::current).collect();
@@ -135,8 +137,8 @@ impl Remover {
     }
 }
 
-/// Returns whether the store has no DeleteObjects: 501, or the 405 of a gateway that does not know
-/// the request.
+/// Returns whether the store does not support DeleteObjects: 501, or the 405 of a gateway that does
+/// not know the request.
 fn is_unknown_operation(error: &StoreError) -> bool {
     error.kind == StoreErrorKind::NotImplemented || error.status == Some(405)
 }

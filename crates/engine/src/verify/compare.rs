@@ -19,13 +19,13 @@ use crate::remote::{
 };
 use crate::source::Source;
 
-/// Compares sources with objects of one store.
+/// Compares local sources with the objects of one store.
 #[derive(Clone)]
 pub struct Verifier {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     hashing: HashOptions,
-    /// As in [`LayoutQuery::without_attributes`].
+    /// Shared with [`LayoutQuery::without_attributes`].
     without_attributes: Arc<AtomicBool>,
 }
 
@@ -44,12 +44,14 @@ impl Verifier {
         Self { store, retry, hashing, without_attributes: Arc::default() }
     }
 
-    /// Compares `source` with `object`. The source is read once; a second time only if the parts of
-    /// the object differ from what its first, second and last part suggest. Nothing is downloaded.
+    /// Compares `source` with `object`. The source is read once; it is read a second time only if
+    /// the parts of the object differ from what its first, second and last part suggest. Nothing is
+    /// downloaded.
     ///
     /// # Errors
-    /// The store does not answer, the object is missing or changes meanwhile, or the source cannot
-    /// be read or changes meanwhile. Different bytes are a verdict and no error.
+    /// If the store does not answer, if the object is missing or changes meanwhile, or if the
+    /// source cannot be read or changes meanwhile. A difference in the bytes is a verdict, not an
+    /// error.
     pub async fn verify(
         &self,
         source: Arc<dyn Source>,
@@ -58,8 +60,8 @@ impl Verifier {
         let describe = || self.store.describe_object(object);
         let description = match self.retry.run(describe).await {
             Ok(description) => description,
-            // S3's answer to HeadObject without the customer's key has no body that could name the
-            // cause.
+            // If the object is encrypted with the customer's key and the request lacks it, S3's
+            // answer to HeadObject has no body that could name the cause.
             Err(error) if error.status == Some(400) && error.code.is_none() => {
                 let listed = self.listed(object).await;
                 listed.ok_or_else(|| Error::of_store(object, error))?
@@ -73,8 +75,9 @@ impl Verifier {
 }
 
 impl Verifier {
-    /// Returns an object from the listing, assumed to be encrypted with the customer's key. `None`
-    /// if it is not listed: the error has another cause.
+    /// Returns the object's description from the listing, on the assumption that the object is
+    /// encrypted with the customer's key. `None` if it is not listed: then the error has another
+    /// cause.
     async fn listed(&self, object: &ObjectRef) -> Option<ObjectDescription> {
         let key = object.key.as_str();
         let list = || self.store.list_objects(&object.bucket, key, None, None);
@@ -103,12 +106,12 @@ impl std::fmt::Debug for Verifier {
     }
 }
 
-/// The value that a store keeps of an object.
+/// A value that a store keeps of an object, with which local bytes can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     /// A checksum of all bytes.
     FullObject(Checksum),
-    /// The MD5 that is the ETag of an object put in one request.
+    /// The ETag of an object put in one request, which is the MD5 of all bytes.
     Md5([u8; 16]),
     /// Values over the parts: a composite checksum, an ETag, or both.
     Parts { composite: Option<CompositeChecksum>, etag: Option<ETag>, part_count: u16 },
@@ -117,7 +120,8 @@ pub(super) enum Claim {
 }
 
 impl Claim {
-    /// Returns the best value: a checksum before an ETag, which may be no hash of the bytes.
+    /// Returns the best value: a checksum is preferred to an ETag, which may not be a hash of the
+    /// bytes.
     pub(super) fn of(description: &ObjectDescription) -> Self {
         let etag = &description.head.etag;
         let multipart = is_multipart(etag).then(|| etag.clone());
@@ -145,7 +149,7 @@ fn is_multipart(etag: &ETag) -> bool {
     etag.part_count().is_some() && hash.is_some_and(|hash| hash.as_md5().is_some())
 }
 
-/// Returns why the ETag of an object may be no MD5 although it looks like one.
+/// Returns the reason why an ETag that looks like an MD5 may be another value.
 pub(super) fn opaque_etag(object: &ObjectRef, description: &ObjectDescription) -> Option<Unproven> {
     // S3 API reference, "Directory buckets - ... the ETag is not the MD5 digest of the object".
     if object.bucket.as_str().ends_with("--x-s3") {
@@ -158,7 +162,7 @@ pub(super) fn opaque_etag(object: &ObjectRef, description: &ObjectDescription) -
     })
 }
 
-/// A value over parts, and its computation.
+/// A value over parts that can be recomputed from the checksums of the parts.
 #[derive(Clone, Debug)]
 enum OverParts {
     Composite(CompositeChecksum),
@@ -180,7 +184,7 @@ impl OverParts {
         }
     }
 
-    /// Computes the same value for other parts.
+    /// Computes the same kind of value from these parts.
     fn of(&self, parts: &PartChecksums) -> String {
         match self {
             Self::Composite(_) => {
@@ -231,7 +235,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares a value of all bytes. `doubt`: why a mismatch proves nothing.
+    /// Compares a value of all bytes. `doubt` is the reason why a mismatch would prove nothing.
     async fn whole(
         &self,
         expected: Checksum,
@@ -271,7 +275,8 @@ impl Comparison<'_> {
             head: &self.description.head,
             without_attributes: &self.verifier.without_attributes,
         };
-        // A checksum can disprove too, which an ETag with encryption cannot.
+        // A mismatch of a checksum proves a difference; a mismatch of an ETag does not if the
+        // object may be encrypted.
         let by_checksum = composite.map(OverParts::Composite);
         let by_etag = etag.map(OverParts::ETag);
         let Some(expected) = by_checksum.clone().or(by_etag.clone()) else {
@@ -296,7 +301,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares a value over parts that are known.
+    /// Compares a value over parts whose layout is known.
     async fn over(
         &self,
         expected: &OverParts,
@@ -316,7 +321,7 @@ impl Comparison<'_> {
         })
     }
 
-    /// Tries the layouts that tools use, all in one pass. Only a match is proof.
+    /// Tries the layouts that common tools use, all in one pass. Only a match is proof.
     async fn guessed(&self, expected: &OverParts, part_count: u16) -> Result<Verdict, Error> {
         let layouts = layouts_of_count(self.source.size_bytes(), part_count);
         let tried = layouts.len();

@@ -1,9 +1,9 @@
-//! The checksums of a source over several layouts, in one pass.
+//! Computes the checksums of a source over several layouts, in one pass.
 //!
 //! A hash can be computed only in order, but parts are hashed independently of each other, and a
-//! CRC of the whole is combined from those of any pieces. So one layout is read at several places
-//! in parallel ([`striped`]); several layouts, or a hash of the whole, are read from beginning to
-//! end.
+//! CRC of the whole source is combined from the CRCs of any pieces. So a single layout is read at
+//! several places in parallel ([`striped`]); several layouts, or a hash of the whole source, are
+//! read from beginning to end.
 
 use std::io;
 use std::sync::{Arc, LazyLock};
@@ -18,7 +18,7 @@ use super::striped::striped;
 use crate::error::Error;
 use crate::source::Source;
 
-/// The size of pieces of a source if only CRCs of the whole are needed.
+/// The size of the pieces if only CRCs of the whole source are needed.
 const PIECE_BYTES: u64 = 8 * MIB;
 
 /// Bytes of one read if a source is read from beginning to end.
@@ -30,11 +30,11 @@ pub(super) static LANES: LazyLock<Md5Lanes> = LazyLock::new(|| {
     Md5Lanes::new(Choice::measure(|| begin.elapsed()))
 });
 
-/// Computes the checksums of every part of each layout, in the algorithm beside it. The source is
-/// read once, on blocking threads.
+/// Computes the checksums of every part of each layout, with the algorithm that is paired with it.
+/// The source is read once, on blocking threads.
 ///
 /// # Errors
-/// The source cannot be read, or changed meanwhile.
+/// If the source cannot be read, or changed meanwhile.
 pub async fn digest(
     source: Arc<dyn Source>,
     wanted: Vec<(PartLayout, ChecksumAlgorithm)>,
@@ -75,14 +75,15 @@ fn digest_blocking(
         if wanted == layout {
             return parts;
         }
-        // Only CRCs of the whole are needed beside the layout.
+        // Apart from the layout, only CRCs of the whole source are needed.
         let whole = parts.full_object().expect("CRCs of one algorithm are combined");
         PartChecksums { layout: wanted, checksums: vec![whole] }
     };
     Ok(wanted.into_iter().map(of).collect())
 }
 
-/// Returns the layout whose parts give all values, if there is one with several parts.
+/// Returns the one layout with several parts from which all values can be computed, if there is
+/// one.
 fn common_layout(
     wanted: &[(PartLayout, ChecksumAlgorithm)],
     size_bytes: u64,

@@ -1,8 +1,8 @@
 //! Determines the parts of an object by requests to its store.
 //!
-//! HeadObject with `partNumber` returns the size of one part and the number of parts; three of them
-//! show that equal parts are probable. GetObjectAttributes lists all parts, at AWS only if each has
-//! a checksum of its own.
+//! HeadObject with `partNumber` returns the size of one part and the number of parts; if three
+//! parts fit, it is probable that all are equal. GetObjectAttributes lists all parts; at AWS it
+//! does so only if each part has its own checksum.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,24 +24,26 @@ pub(super) struct LayoutQuery<'a> {
     pub(super) retry: &'a RetryPolicy,
     pub(super) object: &'a ObjectRef,
     pub(super) head: &'a ObjectHead,
-    /// GetObjectAttributes failed: the store does not support it, or the key pair may not use it.
-    /// A refusal may cost new credentials, so it is not provoked for every object of a folder.
+    /// Whether GetObjectAttributes has failed: the store does not support it, or the key pair may
+    /// not use it. A refusal may make the client fetch new credentials, so it is not repeated for
+    /// every object of a folder.
     pub(super) without_attributes: &'a AtomicBool,
 }
 
-/// The parts according to a few requests.
+/// The parts of an object, as far as a few requests show them.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// Equal parts; `None`: they are not equal.
+    /// The layout in equal parts; `None` if the parts are not equal.
     pub(super) layout: Option<PartLayout>,
     /// The number of parts.
     pub(super) part_count: u16,
-    /// False: parts between the second and the last one were not queried.
+    /// Whether all parts are known; false if parts between the second and the last one were not
+    /// queried.
     pub(super) is_complete: bool,
 }
 
 impl LayoutQuery<'_> {
-    /// Queries the first, the second and the last part; `None`: the store does not return them.
+    /// Queries the first, the second and the last part; `None` if the store does not return them.
     pub(super) async fn equal_parts(&self) -> Result<Option<Told>, Error> {
         let size_bytes = self.head.size_bytes;
         let Some(first) = self.part(PartNumber::MIN).await? else { return Ok(None) };
@@ -67,7 +69,8 @@ impl LayoutQuery<'_> {
         Ok(Some(Told { layout: Some(layout), part_count, is_complete: part_count <= 3 }))
     }
 
-    /// Queries every part; `None`: the store does not return them. `part_count`, if it is known.
+    /// Queries every part; `None` if the store does not return them. `part_count` is the number of
+    /// parts, if it is known.
     pub(super) async fn all_parts(
         &self,
         part_count: Option<u16>,
@@ -87,8 +90,8 @@ impl LayoutQuery<'_> {
             .map(|layout| (layout, LayoutSource::PartHeads)))
     }
 
-    /// Queries GetObjectAttributes. Not every store supports it, and not every key pair may use it:
-    /// after a failure the other ways are used.
+    /// Queries GetObjectAttributes; `None` if the store does not support it or the key pair may not
+    /// use it. After a failure the other requests are used.
     async fn listed(&self) -> Option<PartLayout> {
         if self.without_attributes.load(Ordering::Relaxed) {
             return None;

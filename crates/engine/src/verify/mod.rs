@@ -1,10 +1,10 @@
 //! Compares local bytes with an object without downloading it.
 //!
 //! A store keeps a checksum of the object, or an ETag that is a hash of it. The same value is
-//! computed from the local bytes in one pass ([`digest`]), over the right parts if it depends on
-//! them ([`layout`]). A match proves that the bytes are equal. A mismatch proves that they differ
-//! only if it is known what the store computed: over a guessed layout, or with a key that makes the
-//! ETag another value, it proves nothing ([`Verdict::Unproven`]).
+//! computed from the local bytes in one pass ([`digest`]), over the right parts if the value
+//! depends on parts ([`layout`]). A match proves that the bytes are equal. A mismatch proves that
+//! they differ only if it is known what the store computed: if the layout was guessed, or if
+//! encryption makes the ETag another value, a mismatch proves nothing ([`Verdict::Unproven`]).
 //!
 //! [`receipt`] records what an upload proved, so that the comparison is possible without the store.
 
@@ -22,7 +22,7 @@ pub use self::compare::{Verification, Verifier};
 pub use self::digest::digest;
 pub use self::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
 
-/// The maximum number of threads that hash one source, if the machine has as many cores.
+/// The maximum number of threads that hash one source; fewer if the machine has fewer cores.
 const THREADS_MAX: usize = 8;
 
 /// Options for hashing local bytes. Construct with `..Default::default()`.

@@ -1,9 +1,9 @@
-//! The receipt of an upload: the proof of the object, as a file that remains when the store has
-//! removed it.
+//! Writes and reads the receipt of an upload: a file that proves the object's content, even after
+//! the store has removed the object.
 //!
-//! JSON, described in `docs/formats.md`. It contains no secrets: no keys, no credentials, no query
-//! of a URL. It contains its own checksum, so that a damaged receipt is not taken for one of
-//! another file.
+//! A receipt is JSON, described in `docs/formats.md`. It contains no secrets: no keys, no
+//! credentials, no query of a URL. It contains its own checksum, so that a damaged receipt is not
+//! mistaken for the receipt of another file.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ const CHECKSUM_FIELD: &str = "receipt_checksum";
 pub struct Receipt {
     /// The bucket and key of the object.
     pub object: ObjectRef,
-    /// The endpoint of its store.
+    /// The endpoint of the object's store.
     pub endpoint: String,
     /// The version id, in a bucket with versioning.
     pub version_id: Option<String>,
@@ -44,13 +44,13 @@ pub struct Receipt {
     pub etag: ETag,
     /// The checksum that the store keeps of the whole object.
     pub checksum: Option<ObjectChecksum>,
-    /// The time when the upload had ended and the receipt was made.
+    /// The time after the upload had ended, when the receipt was created.
     pub time: Timestamp,
     /// The parts in order; a single one for an object put in one request.
     pub parts: Vec<ReceiptPart>,
 }
 
-/// A part of the object of a receipt.
+/// One part of the object that a receipt describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptPart {
     /// The length of the part in bytes.
@@ -74,10 +74,10 @@ pub enum ReceiptError {
         /// The version of the receipt.
         version: u64,
     },
-    /// The receipt differs from what was written.
+    /// The content of the receipt is not what was written.
     #[error("the receipt is damaged: its own checksum does not match")]
     Damaged,
-    /// Its checksum matches, but a field contains an impossible value.
+    /// The checksum of the receipt matches, but a field contains an impossible value.
     #[error("the receipt holds an impossible value: {detail}")]
     Impossible {
         /// The field and its value.
@@ -125,7 +125,7 @@ impl Receipt {
         self.parts.iter().map(|part| part.size_bytes).sum()
     }
 
-    /// Returns the layout of the object; `None` without parts.
+    /// Returns the layout of the object; `None` if the object was put in one request.
     pub fn layout(&self) -> Option<PartLayout> {
         PartLayout::of_sizes(self.parts.iter().map(|part| part.size_bytes))
     }
@@ -168,10 +168,10 @@ impl Receipt {
     /// Parses the text of a receipt.
     ///
     /// # Errors
-    /// The text is no receipt, is damaged, or was written by a newer Haul.
+    /// If the text is not a receipt, is damaged, or was written by a newer Haul.
     pub fn parse(text: &str) -> Result<Self, ReceiptError> {
         let mut value: Value = serde_json::from_str(text).map_err(|_| {
-            // A text that is no longer JSON but names the format was truncated or overwritten.
+            // A text that names the format but is not valid JSON was truncated or overwritten.
             if text.contains(FORMAT) { ReceiptError::Damaged } else { ReceiptError::NotAReceipt }
         })?;
         let fields = value.as_object_mut().ok_or(ReceiptError::NotAReceipt)?;
@@ -238,7 +238,7 @@ impl Receipt {
     /// Compares local bytes with the receipt, without any request.
     ///
     /// # Errors
-    /// The source cannot be read, or changes meanwhile.
+    /// If the source cannot be read, or changes meanwhile.
     pub async fn verify_source(
         &self,
         source: Arc<dyn Source>,
@@ -315,7 +315,7 @@ impl Receipt {
         }
     }
 
-    /// Returns the checksums of all parts in one algorithm, else their MD5s.
+    /// Returns the checksums of all parts if they have one algorithm, otherwise their MD5s.
     fn part_values(&self) -> Option<Vec<Checksum>> {
         let checksums: Option<Vec<_>> = self.parts.iter().map(|part| part.checksum).collect();
         let of_one_algorithm = |values: &Vec<Checksum>| {
@@ -337,7 +337,7 @@ pub(crate) fn sealed(fields: &[u8]) -> Option<String> {
     Some(value.to_string())
 }
 
-/// Returns the SHA-256 of the fields in the order of their names, without blanks.
+/// Returns the SHA-256 of the fields, sorted by name and without whitespace.
 fn own_checksum(value: &Value) -> String {
     let text = sorted(value).to_string();
     Hasher::checksum(ChecksumAlgorithm::Sha256, text.as_bytes()).to_base64()

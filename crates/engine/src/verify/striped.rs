@@ -1,7 +1,7 @@
 //! Hashes the parts of one layout at several places of the source in parallel.
 //!
-//! A thread takes as many consecutive parts as there are lanes, and reads a slice of each in turn,
-//! so that the MD5s advance together. Memory: one slice per lane and thread.
+//! Each thread takes as many consecutive parts as there are lanes, and reads a slice of each part
+//! in turn, so that the MD5s advance together. The memory is one slice per lane and thread.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -15,7 +15,7 @@ use super::HashOptions;
 use super::digest::LANES;
 use crate::source::Source;
 
-/// Bytes read from one part before the next part's turn: enough for sequential disk reads.
+/// Bytes that are read from one part before the next part: enough for sequential disk reads.
 const SLICE_BYTES: u64 = 512 * 1024;
 
 /// One part that is being hashed.

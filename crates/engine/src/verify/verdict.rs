@@ -1,4 +1,4 @@
-//! The result of a comparison, and its evidence.
+//! The result of a comparison, and the evidence for it.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ pub enum Difference {
         /// The length of the object in bytes.
         object_bytes: u64,
     },
-    /// A value of the whole differs.
+    /// A value of the whole object differs.
     Value {
         /// The value that was compared.
         compared: Evidence,
@@ -76,7 +76,7 @@ pub enum Difference {
         /// The value of the store or the receipt.
         object: String,
     },
-    /// Checksums of parts differ.
+    /// The checksums of some parts differ.
     Parts {
         /// The numbers of the differing parts, ascending.
         numbers: Vec<u32>,
@@ -88,8 +88,8 @@ pub enum Difference {
 /// The reason why nothing can be proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unproven {
-    /// The ETag is no MD5: the object is encrypted with a key of KMS or of the customer, or the
-    /// bucket has such ETags.
+    /// The ETag is not an MD5: the object is encrypted with a key of KMS or of the customer, or all
+    /// ETags of the bucket are of another kind.
     OpaqueETag {
         /// The encryption that the store names; `None`: the bucket is a directory bucket.
         encryption: Option<String>,
@@ -101,10 +101,10 @@ pub enum Unproven {
         /// The number of layouts that were tried.
         tried: usize,
     },
-    /// There is no checksum and no ETag that could be recomputed.
+    /// The object has neither a checksum nor an ETag that could be recomputed.
     NothingToCompare,
-    /// The object is another version, and the receipt has none of the values that the store keeps
-    /// of it.
+    /// The object is another version, and the receipt contains none of the values that the store
+    /// keeps of that version.
     NotInReceipt,
 }
 
@@ -133,7 +133,7 @@ impl Evidence {
         }
     }
 
-    /// Returns the algorithm of the value.
+    /// Returns the algorithm of the compared value.
     pub const fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::FullObjectChecksum(algorithm)
