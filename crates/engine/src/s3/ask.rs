@@ -1,8 +1,8 @@
-//! Repeats a request at once when a refusal shows how to correct it; that does not count as an
-//! attempt.
+//! Repeats a request at once if the refusal shows how to correct it; the repetition does not count
+//! as an attempt.
 //!
-//! Another region, another time, other credentials: the correction is stored, and the same request
-//! is sent again. Other errors go up to the caller, whose retry policy decides.
+//! The correction (another region, another time, other credentials) is stored, and the same request
+//! is sent again. Other errors are returned to the caller, whose retry policy decides.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::S3Store;
 use super::regional_client::RegionalClient;
 use crate::remote::{StoreError, StoreErrorKind};
 
-/// The maximum corrections of one request: the region, the time and the credentials may all be
-/// wrong, and the region twice.
+/// The maximum number of corrections of one request: the region, the time and the credentials may
+/// all be wrong, and the region twice.
 const LESSONS_MAX: u32 = 4;
 
 impl S3Store {
@@ -31,7 +31,7 @@ impl S3Store {
         self.ask_at(self.places.of(bucket), Some(bucket), request).await
     }
 
-    /// Sends a request about no existing bucket.
+    /// Sends a request that does not concern an existing bucket to the configured region.
     pub(super) async fn ask_home<T, Answer>(
         &self,
         request: impl Fn(Arc<RegionalClient>) -> Answer,
@@ -65,7 +65,7 @@ impl S3Store {
         request(place).await
     }
 
-    /// Returns where to repeat the request, if the answer has a correction.
+    /// Returns where to repeat the request, if the refusal contains a correction.
     async fn learn(
         &self,
         place: &Arc<RegionalClient>,

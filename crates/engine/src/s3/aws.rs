@@ -1,9 +1,10 @@
-//! The only rule for which hosts are AWS's own S3, decided by the whole host name.
+//! Decides which hosts are AWS's own S3, by the whole host name. This is the only place for that
+//! rule.
 //!
 //! A suffix alone is not enough: `ec2-203-0-113-1.compute-1.amazonaws.com` and
-//! `minio-1.us-east-1.elb.amazonaws.com` are machines of AWS's customers, and
-//! `s3.amazonaws.com.example.org` belongs to any owner of a domain. The rule only decides bucket
-//! addressing and the name of a store; requests always go to the configured endpoint.
+//! `minio-1.us-east-1.elb.amazonaws.com` are machines of AWS's customers, and anybody can own the
+//! domain of `s3.amazonaws.com.example.org`. The rule only decides bucket addressing and the name
+//! of a store; requests always go to the configured endpoint.
 
 /// The domains of AWS's partitions (botocore's `partitions.json`).
 const DOMAINS: [&str; 12] = [
@@ -21,7 +22,7 @@ const DOMAINS: [&str; 12] = [
     "csp.hci.ic.gov",
 ];
 
-/// Returns the domain of AWS that `host` belongs to, if it is a host of S3: regional, FIPS,
+/// Returns the AWS domain that `host` belongs to, if it is a host of S3: regional, FIPS,
 /// dual-stack, accelerated, of an access point or of a VPC endpoint, with or without a bucket in
 /// front.
 pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
@@ -32,7 +33,7 @@ pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
             return false;
         };
         let mut labels = labels.rsplit('.').peekable();
-        // From the right: an optional `vpce`, region and `dualstack`, then the service.
+        // Read from the right: an optional `vpce`, region and `dualstack`, then the service.
         labels.next_if(|label| *label == "vpce");
         labels.next_if(|label| is_region(label));
         labels.next_if(|label| *label == "dualstack");
@@ -40,13 +41,14 @@ pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
     })
 }
 
-/// Accepts `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`; not `s3-us-west-2`, which is service and
-/// region in one.
+/// Returns whether a label is a region: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`; not
+/// `s3-us-west-2`, which is service and region in one.
 fn is_region(label: &str) -> bool {
     !is_service(label) && label.contains('-') && label.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// Accepts `s3`, `s3-fips`, `s3-accelerate`, `s3-us-west-2`, `s3express-use1-az4`.
+/// Returns whether a label is a service: `s3`, `s3-fips`, `s3-accelerate`, `s3-us-west-2`,
+/// `s3express-use1-az4`.
 fn is_service(label: &str) -> bool {
     label == "s3" || label.starts_with("s3-") || label.starts_with("s3express")
 }

@@ -17,15 +17,15 @@ use jiff::{SignedDuration, Timestamp};
 /// `Date` has whole seconds and the answer takes some time to arrive.
 const SKEW_SECONDS: i64 = 840;
 
-/// A clock for everything that signs; clones share the correction.
+/// The clock for signatures; clones share the correction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     offset_seconds: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Corrects the clock with the `Date` of a refusal. Returns false if the clock was right
-    /// already, so that it is not the reason for the refusal.
+    /// Corrects the clock by the `Date` of a refusal. Returns false if the clock was already right,
+    /// so that it is not the cause of the refusal.
     pub(super) fn learn(&self, date: Timestamp) -> bool {
         if !self.is_skewed(date) {
             return false;
@@ -43,7 +43,8 @@ impl Clock {
             .unwrap_or_else(|_| Timestamp::now())
     }
 
-    /// Returns whether the store's time differs so much that the store refuses our signatures.
+    /// Returns whether the store's time differs so much from ours that the store refuses our
+    /// signatures.
     fn is_skewed(&self, date: Timestamp) -> bool {
         let ours = Timestamp::now().as_second() + self.offset_seconds.load(Ordering::Relaxed);
         (date.as_second() - ours).abs() > SKEW_SECONDS
@@ -63,7 +64,7 @@ pub(super) fn date(value: &str) -> Option<Timestamp> {
     Some(DateTimeParser::new().parse_zoned(value).ok()?.timestamp())
 }
 
-/// Parses the value of a `Retry-After` header: seconds, or a time by the store's own clock.
+/// Parses the value of a `Retry-After` header: seconds, or a time by the store's clock.
 pub(super) fn retry_after(value: &str, store_time: Option<Timestamp>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

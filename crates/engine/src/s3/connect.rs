@@ -78,14 +78,14 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         .connect_timeout(options.connect_timeout)
         .operation_attempt_timeout(options.answer_timeout)
         .build();
-    // The SDK's checksums are for its own bodies; the data plane sends ours, and Complete names
+    // The SDK's checksums cover only its own bodies; the data plane sends ours, and Complete lists
     // them.
     let mut config = Builder::from(&sdk)
         .credentials_provider(credentials.clone())
-        // Our own cache can be told that a session has ended.
+        // Our own cache replaces the SDK's, because it can be emptied when a session has ended.
         .identity_cache(IdentityCache::no_cache())
-        // The SDK corrects its own clock from every answer, and two corrections would be one too
-        // many.
+        // The SDK corrects its own clock from every answer; together with our correction, the skew
+        // would be corrected twice.
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
         .interceptor(LimitAnswers)
@@ -123,8 +123,8 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     })
 }
 
-/// Determines the store of options and chain and whether that is AWS, and makes sure that the SDK
-/// keeps the path of its endpoint: without a trailing slash the SDK would append the bucket
+/// Determines the store from the options and the chain, and whether it is AWS. Makes sure that the
+/// SDK keeps the path of the endpoint: without a trailing slash the SDK would append the bucket
 /// directly to it.
 async fn located(
     config: Builder,
@@ -134,7 +134,7 @@ async fn located(
     let (configured, is_aws) = base(&config).await?;
     let mut without = config.clone();
     without.set_endpoint_url(None);
-    // AWS has no host for a region that only another store knows.
+    // AWS has no host for a region that only another store has.
     let own = base(&without).await.ok().map(|(own, _)| own);
     let endpoint_given = own.as_ref() != Some(&configured);
     let mut config = config;
@@ -158,7 +158,7 @@ async fn located(
 }
 
 /// Returns the URL to which the SDK would send requests with the bucket in the path, and whether
-/// that is AWS.
+/// that URL is AWS's.
 async fn base(config: &Builder) -> Result<(String, bool), Error> {
     let client = aws_sdk_s3::Client::from_conf(config.clone().force_path_style(true).build());
     let object = probe()?;
@@ -171,7 +171,7 @@ async fn base(config: &Builder) -> Result<(String, bool), Error> {
     Ok((base, address.is_aws()))
 }
 
-/// Removes empty options, which count as unset like empty variables.
+/// Removes empty options: like empty variables, they count as unset.
 fn without_empty(options: S3Options) -> S3Options {
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     S3Options {
@@ -183,9 +183,9 @@ fn without_empty(options: S3Options) -> S3Options {
     }
 }
 
-/// Returns the credentials of a named profile, which takes precedence over keys in the environment,
-/// as in the AWS CLI: a user who names `production` must not write with other keys of the shell.
-/// The SDK's own chain would read the environment first.
+/// Returns the credentials of a named profile, which take precedence over keys in the environment,
+/// as in the AWS CLI: a user who names `production` must not write with other keys that the shell
+/// has. The SDK's own chain would read the environment first.
 fn profile_credentials(
     profile: &str,
     region: Option<Region>,
@@ -225,7 +225,7 @@ mod tests {
         S3Store::connect(S3Options { region, credentials: Some(keys), ..options }).await.unwrap()
     }
 
-    /// Returns the URL of an object, as both planes use it.
+    /// Returns the URL of an object, which both planes use.
     async fn url_of(store: &S3Store, bucket: &str) -> String {
         let object =
             ObjectRef { bucket: Bucket::new(bucket).unwrap(), key: Key::new("a film").unwrap() };
@@ -238,9 +238,9 @@ mod tests {
         S3Options { endpoint_url: Some(endpoint.into()), ..S3Options::default() }
     }
 
-    /// Requests went to `/storage/v1/s3bucket/key` without a slash at the end of the endpoint, and
-    /// a later run of the same upload asked `https://gw` because only scheme and host had been
-    /// kept.
+    /// Regression: without a slash at the end of the endpoint, requests went to
+    /// `/storage/v1/s3bucket/key`, and a later run of the same upload connected to `https://gw`,
+    /// because only scheme and host had been kept.
     #[tokio::test]
     async fn an_endpoint_keeps_its_path_with_and_without_a_final_slash() {
         for written in [
@@ -256,7 +256,7 @@ mod tests {
                 url.to_ascii_lowercase().ends_with("/storage/v1/s3/films/a%20film"),
                 "{written}: {url}"
             );
-            // The next run, which has only the location, does so too.
+            // The next run, which has only the location, builds the same URL.
             let again = store(location.options(S3Options::default())).await;
             assert_eq!((again.location(), url_of(&again, "films").await), (&location, url));
         }
@@ -268,8 +268,9 @@ mod tests {
         );
     }
 
-    /// An endpoint that contains `.amazonaws.com` was taken for AWS's public one, and requests went
-    /// to that: from a network without internet access, or past the rules of the private one.
+    /// Regression: any endpoint that contains `.amazonaws.com` was mistaken for AWS's public one,
+    /// and requests went there: from a network without internet access, or bypassing the rules of
+    /// the private endpoint.
     #[tokio::test]
     async fn a_private_endpoint_of_aws_is_kept() {
         for (endpoint, url) in [
@@ -325,7 +326,8 @@ mod tests {
         }
     }
 
-    /// A bucket in another region: AWS's host of that region, and signatures for it.
+    /// For a bucket in another region, requests go to AWS's host of that region and are signed for
+    /// it.
     #[tokio::test]
     async fn a_region_that_was_learnt_makes_the_host_of_aws() {
         let here = store(S3Options::default()).await;
@@ -354,8 +356,8 @@ mod tests {
         }
     }
 
-    /// The SDK's own client raced families, not addresses: one that dropped SYNs cost each request
-    /// its whole time-out.
+    /// Regression: the SDK's own client raced address families, not addresses: an address that
+    /// dropped SYNs cost each request its whole time-out.
     #[tokio::test]
     async fn the_control_plane_survives_an_address_that_drops_packets() {
         let hole = BlackHole::dig(([127, 0, 0, 2], 0).into()).unwrap();
@@ -374,8 +376,8 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     }
 
-    /// A listing without end was read into memory until the machine had none left: 5.9 GB were
-    /// measured.
+    /// Regression: an endless listing was read into memory until the machine had none left: 5.9 GB
+    /// were measured.
     #[tokio::test]
     async fn a_listing_without_end_is_cut_off() {
         const MIB: usize = 1024 * 1024;
@@ -383,7 +385,7 @@ mod tests {
         let counted = Arc::clone(&sent);
         let server = CannedServer::start(move |_, stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult>")?;
-            // As much as a machine has, or until the client closes the connection.
+            // Sends at most 2 GiB, or until the client closes the connection.
             while counted.fetch_add(MIB, Ordering::Relaxed) < 2048 * MIB {
                 stream.write_all(&vec![b' '; MIB])?;
             }

@@ -1,4 +1,4 @@
-//! The control plane: all requests without object bytes or lists, through the official SDK.
+//! The control plane: all requests without object bytes or lists, sent by the official SDK.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) async fn create_multipart_upload(
         )
         .set_checksum_type(request.checksum.map(|(_, kind)| convert::checksum_type(kind)))
         .customize()
-        // The SDK accepts only a date; S3 keeps any text.
+        // The SDK accepts only a date here; S3 stores any text.
         .map_request(move |mut request| {
             if let Some(expires) = expires.clone() {
                 request.headers_mut().try_insert("expires", expires)?;
@@ -94,7 +94,7 @@ pub(super) async fn complete_multipart_upload(
             ChecksumAlgorithm::Crc64Nvme => call.set_checksum_crc64_nvme(value),
             ChecksumAlgorithm::Crc32c => call.set_checksum_crc32_c(value),
             ChecksumAlgorithm::Crc32 => call.set_checksum_crc32(value),
-            // The others have no full-object value for multipart uploads.
+            // Other algorithms have no full-object value for multipart uploads.
             _ => call,
         };
     }
@@ -104,7 +104,8 @@ pub(super) async fn complete_multipart_upload(
         .config_override(
             aws_sdk_s3::config::Builder::new()
                 .timeout_config(timeouts)
-                // The answer may be one blank now and then for minutes, which is no stalled stream.
+                // During Complete the store may send one blank now and then for minutes; that is
+                // not a stalled stream.
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
         )
         .send()
@@ -120,7 +121,7 @@ pub(super) async fn complete_multipart_upload(
 fn completed_part(part: &CompletedPart) -> sdk::CompletedPart {
     let mut built = sdk::CompletedPart::builder()
         .part_number(i32::from(part.number.get()))
-        // Sent back exactly as received: some stores compare the text.
+        // The ETag is sent back exactly as received, because some stores compare the text.
         .e_tag(part.etag.as_given());
     if let Some(checksum) = part.checksum {
         let value = Some(checksum.to_base64());
@@ -171,7 +172,7 @@ macro_rules! head_of {
                 website_redirect_location: $answer.website_redirect_location,
                 storage_class: $answer.storage_class.map(|class| class.as_str().to_owned()),
                 metadata: $answer.metadata.unwrap_or_default().into_iter().collect(),
-                // The answer has only their number.
+                // The answer contains only the number of tags.
                 tags: Default::default(),
             },
         }
@@ -194,11 +195,11 @@ pub(super) async fn head_object(
     head_of_answer(answer)
 }
 
-/// The head of an object, from the answer to HeadObject.
+/// Builds the head of an object from the answer to HeadObject.
 pub(super) fn head_of_answer(answer: HeadObjectOutput) -> Result<ObjectHead, StoreError> {
     let operation = Operation::HeadObject;
     genuine::check(operation, &signs_of!(answer))?;
-    // Without it the object would look empty.
+    // Without a length the object would look empty.
     if answer.content_length().is_none() {
         let message = "the answer announces no length (Content-Length)";
         return Err(StoreError::local(operation, StoreErrorKind::Malformed, message));
@@ -223,7 +224,7 @@ pub(super) async fn head_part(
         Err(error) if matches!(error.status, Some(400 | 416 | 501)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // A store that ignores the parameter answers for the whole object, without a count.
+    // A store that ignores the parameter describes the whole object, without a number of parts.
     let Some(part_count) = answer.parts_count().and_then(|count| u16::try_from(count).ok()) else {
         return Ok(None);
     };
@@ -247,7 +248,7 @@ pub(super) async fn create_bucket(
     bucket: &Bucket,
     region: &str,
 ) -> Result<(), StoreError> {
-    // `us-east-1` is the location that must not be named.
+    // `us-east-1` is the default location, and a request must not name it.
     let place = (region != "us-east-1").then(|| {
         sdk::CreateBucketConfiguration::builder()
             .location_constraint(sdk::BucketLocationConstraint::from(region))

@@ -8,8 +8,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, E
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Picks the checksum from the fields of a generated answer: the types have the same fields and no
-/// common trait.
+/// Returns the checksum from the fields of a generated answer. This is a macro because the types
+/// have the same fields but no common trait.
 macro_rules! checksum_of {
     ($answer:expr) => {
         $crate::s3::convert::first_checksum($crate::s3::convert::checksum_values!($answer))
@@ -17,7 +17,7 @@ macro_rules! checksum_of {
 }
 pub(super) use checksum_of;
 
-/// The composite checksum among those fields.
+/// Returns the composite checksum from the same fields.
 macro_rules! composite_of {
     ($answer:expr) => {
         $crate::s3::convert::first_composite($crate::s3::convert::checksum_values!($answer))
@@ -38,15 +38,16 @@ macro_rules! checksum_values {
 }
 pub(super) use checksum_values;
 
-/// What an answer says of each algorithm.
+/// The value of each algorithm in an answer.
 pub(super) type ChecksumValues<'a> = [(ChecksumAlgorithm, Option<&'a str>); 5];
 
-/// Returns the first valid value. A composite one ends in `-N` and is left out.
+/// Returns the first valid value of the full object. Composite values, which end in `-N`, are
+/// skipped.
 pub(super) fn first_checksum(values: ChecksumValues<'_>) -> Option<Checksum> {
     values.into_iter().find_map(|(algorithm, value)| Checksum::from_base64(algorithm, value?).ok())
 }
 
-/// The first value with `-N`.
+/// Returns the first composite value, which ends in `-N`.
 pub(super) fn first_composite(values: ChecksumValues<'_>) -> Option<CompositeChecksum> {
     values
         .into_iter()
@@ -65,7 +66,7 @@ pub(super) fn checksum_type(kind: ChecksumType) -> sdk::ChecksumType {
     sdk::ChecksumType::from(kind.s3_name())
 }
 
-/// Returns the type of a value; from a store that names none, a value without `-N` is of the full
+/// Returns the type of a value. If the store names no type, a value without `-N` is of the full
 /// object.
 pub(super) fn checksum_type_from(kind: Option<&sdk::ChecksumType>) -> ChecksumType {
     match kind {
@@ -95,7 +96,7 @@ pub(super) fn size_bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
 }
 
-/// Formats tags for `x-amz-tagging`, as query parameters. `None` without tags.
+/// Formats tags for `x-amz-tagging`, as query parameters; `None` if there are no tags.
 pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     let pairs: Vec<String> =

@@ -1,7 +1,8 @@
-//! CopyObject and UploadPartCopy: the store moves the bytes, so these belong to the control plane.
+//! Sends CopyObject and UploadPartCopy: the store moves the bytes, so these requests belong to the
+//! control plane.
 //!
-//! Both may answer 200 first, send blanks for minutes, and end with an `<Error>`: the SDK returns
-//! that as the error.
+//! In both cases the store may answer 200 first, send blanks for minutes, and end with an
+//! `<Error>`, which the SDK returns as an error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use crate::remote::{
     UploadedPart,
 };
 
-/// The characters to escape in a key of `x-amz-copy-source`. A raw `+` is a blank there, and a raw
-/// `%` crashes Ceph RGW 16.2.
+/// The characters to escape in a key of `x-amz-copy-source`. A raw `+` means a blank there, and a
+/// raw `%` crashes Ceph RGW 16.2.
 const KEY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -36,7 +37,8 @@ fn copy_source(source: &ObjectRef) -> String {
     }
 }
 
-/// Returns a configuration with a long time-out: the answer comes when everything is copied.
+/// Returns a configuration with a long time-out, because the answer comes when everything is
+/// copied.
 fn patient(timeout: Duration) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::new()
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
@@ -80,7 +82,7 @@ pub(super) async fn copy_object(
     let expires = replaced.and_then(|attributes| attributes.expires);
     let answer = call
         .customize()
-        // The SDK accepts only a date; S3 keeps any text.
+        // The SDK accepts only a date here; S3 stores any text.
         .map_request(move |mut request| {
             if let Some(expires) = expires.clone() {
                 request.headers_mut().try_insert("expires", expires)?;
@@ -117,7 +119,8 @@ pub(super) async fn upload_part_copy(
         .set_copy_source_range(range)
         .set_copy_source_if_match(request.source_if_match.as_ref().map(ETag::quoted))
         .customize()
-        // Without it Ceph RGW 16.2 answers 411, only for this operation.
+        // Without `Content-Length` Ceph RGW 16.2 answers this operation, and only this one, with
+        // 411.
         .mutate_request(|request| {
             request.headers_mut().insert("content-length", "0");
         })
@@ -159,8 +162,8 @@ fn copied_part(
     Ok(UploadedPart { etag, checksum, etag_is_opaque })
 }
 
-/// Creates the error for a store that does not know `x-amz-copy-source`, which takes the request
-/// for an upload of no bytes.
+/// Creates the error for a store that does not support `x-amz-copy-source`, and therefore treats
+/// the request as an upload of an empty body.
 fn no_result(operation: Operation) -> StoreError {
     let message = "the answer names no copy: this store took the request for an upload of no bytes";
     StoreError::local(operation, StoreErrorKind::NotImplemented, message)

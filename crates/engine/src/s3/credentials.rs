@@ -1,5 +1,5 @@
-//! Credentials for both planes, loaded from the provider when needed and cached until shortly
-//! before they expire.
+//! Provides credentials for both planes: loads them from the provider when needed and caches them
+//! until shortly before they expire.
 //!
 //! The SDK's own cache is emptied only by time. A store may report earlier that a session has ended
 //! (`ExpiredToken`): then the provider has to be called again, whatever expiry it gave.
@@ -20,16 +20,16 @@ use crate::remote::{Operation, StoreError, StoreErrorKind};
 const MARGIN: Duration = Duration::from_secs(120);
 
 /// The minimum time between two calls of a provider that had no newer credentials: a refusal
-/// usually stays, and a provider may be a program or a service.
+/// usually persists, and the provider may be a program or a service.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// A cache shared by everything that signs. The lock is held during a call of the provider, so that
-/// it is called once, not by every part in flight.
+/// The cache of credentials, shared by everything that signs. The lock is held during a call of the
+/// provider, so that the provider is called once and not by every part in flight.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialCache {
     provider: SharedCredentialsProvider,
     cached: Arc<Mutex<Option<Cached>>>,
-    /// The last time when the provider had nothing newer.
+    /// The last time when the provider had no newer credentials.
     looked_in_vain: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -49,7 +49,7 @@ impl CredentialCache {
     }
 
     /// Reloads the credentials after the store rejected `refused` (`None`: the cached ones), unless
-    /// that was done meanwhile. Returns false if the provider has no others.
+    /// they have been reloaded meanwhile. Returns false if the provider has no other credentials.
     pub(super) async fn renew(&self, refused: Option<Credentials>) -> bool {
         let mut cached = self.cached.lock().await;
         let before = cached.take();
@@ -59,7 +59,7 @@ impl CredentialCache {
             *cached = before.clone().into();
             return true;
         }
-        // The next request fails with the reason if this failure persists.
+        // If this failure persists, the next request fails with its reason.
         let Ok(now) = self.provide().await else { return false };
         let refused = refused.or(before.map(|before| before.credentials));
         let others = refused.is_some_and(|refused| !same(&refused, &now));
@@ -67,9 +67,9 @@ impl CredentialCache {
         others
     }
 
-    /// Looks for newer credentials after the store denied a request of `refused`. Usually the
-    /// denial is right; but some stores report an expired session like that, and the provider may
-    /// have newer credentials. If not, the cached ones stay.
+    /// Asks the provider for newer credentials after the store denied a request signed with
+    /// `refused`. Usually the denial is correct; but some stores report an expired session this
+    /// way, and the provider may have newer credentials. If it has none, the cached ones stay.
     pub(super) async fn look_for_newer(&self, refused: Option<Credentials>) -> bool {
         let mut looked = self.looked_in_vain.lock().await;
         if self
@@ -114,8 +114,8 @@ impl CredentialCache {
                 *cached = Some(Cached::new(credentials.clone()));
                 Ok(credentials)
             }
-            // An early refresh is a precaution: while the old credentials are valid, a failing
-            // provider stops nothing.
+            // The early refresh is only a precaution: while the old credentials are valid, a
+            // failing provider is not an error.
             Err(error) => match cached.as_ref().filter(|cached| cached.is_valid()) {
                 Some(cached) => Ok(cached.credentials.clone()),
                 None => Err(error),
@@ -137,7 +137,8 @@ impl Cached {
     fn new(credentials: Credentials) -> Self {
         let now = SystemTime::now();
         let fresh_until = credentials.expiry().map(|ends| {
-            // The last quarter of a short session: with the whole margin it would never be fresh.
+            // For a short session, the last quarter: with the whole margin it would never count as
+            // fresh.
             let left = ends.duration_since(now).unwrap_or_default();
             ends - MARGIN.min(left / 4)
         });
@@ -159,7 +160,7 @@ fn same(one: &Credentials, other: &Credentials) -> bool {
         && one.session_token() == other.session_token()
 }
 
-/// An error: credentials that cannot be sent.
+/// The error for credentials that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {problem}")]
 pub(super) struct UnusableCredentials {
@@ -167,8 +168,8 @@ pub(super) struct UnusableCredentials {
     problem: &'static str,
 }
 
-/// Trims blanks: a Kubernetes secret often ends in a newline, and no key contains one. The SDK
-/// panics when it puts a key id with a newline into a header.
+/// Trims whitespace from the keys: a Kubernetes secret often ends in a newline, and no key contains
+/// whitespace. The SDK panics when it puts a key id with a newline into a header.
 fn usable(given: &Credentials) -> Result<Credentials, UnusableCredentials> {
     let id = printable("access key id", given.access_key_id())?;
     let secret = given.secret_access_key().trim();
@@ -221,8 +222,8 @@ mod tests {
         Credentials::new(id, secret, token.map(str::to_owned), None, "test")
     }
 
-    /// A Kubernetes secret made with `echo` ends in a newline: the SDK's signer panicked, and
-    /// `haul` ended with 101.
+    /// Regression: a Kubernetes secret made with `echo` ends in a newline. The SDK's signer
+    /// panicked, and `haul` ended with exit code 101.
     #[test]
     fn blanks_around_keys_are_trimmed() {
         let usable = usable(&credentials(" AK\n", "secret\r\n", Some("token\n"))).unwrap();

@@ -1,4 +1,5 @@
-//! DeleteObjects through the SDK: many keys in a request, with the answer matched to the keys.
+//! Sends DeleteObjects through the SDK: many keys in one request, whose answer is matched to the
+//! keys.
 //!
 //! The request asks for a full answer, not the quiet form: a key counts as removed only if the
 //! store lists it as removed. The request has `Content-MD5`, which every store accepts, in place of
@@ -69,11 +70,11 @@ fn sign_with_md5(request: &mut HttpRequest) {
     headers.insert("content-md5", md5);
 }
 
-/// A store's result for one entry: whether it created a delete marker, or the code and message of
-/// its refusal.
+/// A store's result for one key: whether it created a delete marker, or the code and message of its
+/// refusal.
 type Word<'a> = Result<bool, (&'a str, &'a str)>;
 
-/// The entries of the answer by key; by version too for a key with several versions.
+/// The entries of the answer by key, and also by version for a key with several versions.
 #[derive(Default)]
 struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Word<'a>>);
 
@@ -81,7 +82,8 @@ impl<'a> Answered<'a> {
     fn add(&mut self, key: Option<&'a str>, version: Option<&'a str>, word: Word<'a>) {
         let Some(key) = key else { return };
         let version = version.filter(|version| !version.is_empty());
-        // A refusal wins over a success: a store that reports both may not have removed it.
+        // A refusal takes precedence over a success: a store that reports both may not have removed
+        // the object.
         let known = self.0.entry((key, version)).or_insert(word);
         if word.is_err() {
             *known = word;
@@ -92,7 +94,7 @@ impl<'a> Answered<'a> {
         let (key, version) = (entry.key.as_str(), entry.version_id.as_deref());
         match self.0.get(&(key, version)) {
             Some(Ok(delete_marker)) => Ok(DeletedObject { delete_marker: *delete_marker }),
-            // It is gone, which is what was asked for.
+            // The object does not exist, which is the requested state.
             Some(Err(("NoSuchKey" | "NoSuchVersion", _))) => Ok(DeletedObject::default()),
             Some(Err((code, message))) => Err(StoreError::of_entry(OPERATION, code, message)),
             None => {

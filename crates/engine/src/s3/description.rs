@@ -1,4 +1,4 @@
-//! HeadObject with every field, and GetObjectAttributes.
+//! Sends HeadObject with every field, and GetObjectAttributes.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,7 @@ pub(super) async fn describe_object(
     Ok(described)
 }
 
-/// A page of the parts of an object. AWS takes the numbers of `max-parts` only up to 1,000.
+/// Returns one page of the parts of an object. AWS accepts `max-parts` only up to 1,000.
 pub(super) async fn get_object_attributes(
     client: &Client,
     object: &ObjectRef,
@@ -109,7 +109,7 @@ pub(super) async fn get_object_attributes(
             })
         })
         .collect();
-    // A page that does not advance would be asked for again and again.
+    // If a page did not advance, it would be requested endlessly.
     let last = listed.last().map(|part| part.number);
     let next = last.filter(|last| parts.is_truncated() == Some(true) && Some(*last) > after);
     Ok(ObjectPartsPage {

@@ -1,4 +1,4 @@
-//! S3's error documents, and the region of a bucket in them.
+//! Parses S3's error documents, and the region of a bucket that they contain.
 
 use aws_smithy_xml::decode::{Document, try_data};
 
@@ -18,8 +18,8 @@ pub(super) struct ErrorDocument {
 }
 
 impl ErrorDocument {
-    /// Parses a document. Never fails: the response of a proxy or a broken store is not a document,
-    /// and the status decides.
+    /// Parses a document. Never fails: the answer of a proxy or a broken store may be any text, and
+    /// then the status decides.
     pub(super) fn read(body: &[u8]) -> Self {
         let mut found = Self::default();
         let Ok(text) = std::str::from_utf8(body) else { return found };
@@ -50,8 +50,8 @@ impl ErrorDocument {
     }
 }
 
-/// Returns the hint for a redirect that is not S3's: a login page, a moved host. `None` for one
-/// that names a region or a code.
+/// Returns the hint for a redirect that is not S3's: a login page, a moved host. `None` if the
+/// redirect names a region or a code.
 pub(super) fn redirect_remedy(
     status: u16,
     code: Option<&str>,
@@ -63,9 +63,9 @@ pub(super) fn redirect_remedy(
     Some(format!("the endpoint redirects to {location}: name the store itself as the endpoint"))
 }
 
-/// Describes an obviously wrong document; `None` if only a parser can tell.
+/// Describes an obviously wrong document; `None` if only a parser can decide.
 pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option<String> {
-    /// The number of characters to show of it.
+    /// The number of characters of the document to show.
     const SHOWN_CHARS: usize = 40;
     let Ok(text) = std::str::from_utf8(body) else {
         return Some("it is not UTF-8 text".to_owned());

@@ -1,9 +1,9 @@
-//! Decodes keys in listings, `encoding-type=url`.
+//! Decodes the keys in listings that were requested with `encoding-type=url`.
 //!
-//! XML 1.0 cannot hold every character that a key may have: U+FFFE, U+FFFF and most control
-//! characters make a document that no parser reads, so one such key would hide all others of its
-//! page. Encoded keys have only ASCII. A blank is `+` or `%20` and a plus `%2B`: AWS writes `+`,
-//! Ceph RGW `%20`.
+//! XML 1.0 cannot represent every character that a key may have: U+FFFE, U+FFFF and most control
+//! characters make a document that no parser reads, so one such key would hide all others on its
+//! page. Encoded keys contain only ASCII. A blank is encoded as `+` (AWS) or `%20` (Ceph RGW), and
+//! a plus as `%2B`.
 
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
@@ -11,15 +11,15 @@ use percent_encoding::percent_decode;
 /// The encoding of the names in one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Unencoded: the store does not know `encoding-type`.
+    /// The names are not encoded: the store does not support `encoding-type`.
     Plain,
     /// Percent-encoded names.
     Url,
 }
 
 impl Encoding {
-    /// Returns the encoding of the answer's `EncodingType` element; a store that ignores the
-    /// parameter sends none.
+    /// Returns the encoding according to the answer's `EncodingType` element, which is missing if
+    /// the store ignores the parameter.
     pub(super) fn of(element: Option<&EncodingType>) -> Self {
         match element {
             Some(EncodingType::Url) => Self::Url,
@@ -27,7 +27,7 @@ impl Encoding {
         }
     }
 
-    /// Decodes a name. An invalid one stays as written: an odd name is better than no listing.
+    /// Decodes a name. An invalid name stays as it is: an odd name is better than no listing.
     pub(super) fn decode(self, name: &str) -> String {
         if self == Self::Plain || !name.contains(['%', '+']) {
             return name.to_owned();

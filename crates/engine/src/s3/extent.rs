@@ -3,10 +3,10 @@
 /// The range of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
-    /// The length of the whole object; `None`: not announced.
+    /// The length of the whole object; `None` if the answer does not state it.
     pub(super) object_bytes: Option<u64>,
-    /// The bytes to skip at the beginning of the body: the store ignored `Range` and sends
-    /// everything.
+    /// The number of bytes to skip at the beginning of the body, if the store ignored `Range` and
+    /// sends the whole object.
     pub(super) skipped_bytes: u64,
 }
 
@@ -34,7 +34,7 @@ impl Extent {
     }
 }
 
-/// Parses `bytes 7-99/100`, or `bytes 7-99/*`, into the first byte and the length of the whole.
+/// Parses `bytes 7-99/100`, or `bytes 7-99/*`, into the first byte and the length of the object.
 fn parse(range: &str) -> Option<(u64, Option<u64>)> {
     let (bytes, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, _) = bytes.split_once('-')?;

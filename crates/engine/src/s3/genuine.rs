@@ -1,9 +1,9 @@
 //! Checks that an answer about an object comes from an S3 store.
 //!
-//! The console of a store, a captive portal and a router answer every path with 200 and a web page.
+//! The console of a store, a captive portal or a router answers every path with 200 and a web page.
 //! Such a page was once saved under the object's name. S3 answers HeadObject and GetObject with an
-//! ETag and a time, and nearly every store adds its own headers (`x-amz-request-id`); a page has
-//! none of them, or only the time.
+//! ETag and a time, and nearly every store adds its own headers (`x-amz-request-id`); a web page
+//! has none of these, or only the time.
 
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 
@@ -35,7 +35,7 @@ macro_rules! signs_of {
 }
 pub(super) use signs_of;
 
-/// Refuses answers that no S3 store sends.
+/// Fails if no S3 store would send this answer.
 pub(super) fn check(operation: Operation, signs: &Signs<'_>) -> Result<(), StoreError> {
     if is_genuine(signs) {
         return Ok(());
@@ -66,8 +66,8 @@ fn is_genuine(signs: &Signs<'_>) -> bool {
     }
 }
 
-/// Accepts an MD5, optionally with a number of parts. Web servers build ETags from a time and a
-/// length, `"5f3c1a-264"`.
+/// Returns whether an ETag is an MD5, optionally with a number of parts. Web servers build ETags
+/// from a time and a length: `"5f3c1a-264"`.
 fn has_the_shape_of_s3(etag: &str) -> bool {
     let etag = haul_parts::ETag::new(etag);
     let text = etag.opaque();

@@ -1,7 +1,7 @@
-//! The lifecycle rules of a bucket as text, through the SDK's requests.
+//! Reads and writes the lifecycle rules of a bucket as text, through the SDK's requests.
 //!
-//! The SDK's model knows the elements of its time and drops every other one. So its answer is kept
-//! as text, and the body of its request is replaced.
+//! The SDK's model contains the elements that existed when it was made, and drops all others. So
+//! the answer is kept as text, and the body of the request is replaced.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,7 +42,7 @@ impl Intercept for AnswerText {
     }
 }
 
-/// GetBucketLifecycleConfiguration.
+/// Sends GetBucketLifecycleConfiguration, and returns the rules as text.
 pub(super) async fn get(
     client: &Client,
     bucket: &Bucket,
@@ -73,7 +73,7 @@ pub(super) async fn get(
     Ok(Some(LifecycleDocument { xml, transition_default_minimum_object_size: size }))
 }
 
-/// PutBucketLifecycleConfiguration.
+/// Sends PutBucketLifecycleConfiguration with this text as the body.
 pub(super) async fn put(
     client: &Client,
     bucket: &Bucket,
@@ -83,7 +83,7 @@ pub(super) async fn put(
     let unusable = |error: aws_sdk_s3::error::BuildError| {
         StoreError::local(operation, StoreErrorKind::Rejected, error.to_string())
     };
-    // Never sent: it only satisfies the model.
+    // This rule is never sent: it only satisfies the SDK's model.
     let rule =
         LifecycleRule::builder().status(ExpirationStatus::Enabled).build().map_err(unusable)?;
     let model = BucketLifecycleConfiguration::builder().rules(rule).build().map_err(unusable)?;
@@ -108,7 +108,7 @@ pub(super) async fn put(
 fn carry(request: &mut HttpRequest, xml: &str) {
     let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, xml.as_bytes()).to_base64();
     let headers = request.headers_mut();
-    // The SDK's checksum is of its own body; every store accepts the older Content-MD5.
+    // The SDK's checksum covers its own body; every store accepts the older Content-MD5.
     let checksums: Vec<String> =
         headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
     for name in checksums {
@@ -126,7 +126,7 @@ pub(super) fn is_checksum(name: &str) -> bool {
         || name == "x-amz-trailer"
 }
 
-/// DeleteBucketLifecycle.
+/// Sends DeleteBucketLifecycle.
 pub(super) async fn delete(client: &Client, bucket: &Bucket) -> Result<(), StoreError> {
     let sent = client.delete_bucket_lifecycle().bucket(bucket.as_str()).send().await;
     sent.map(drop).map_err(|error| failed(Operation::DeleteBucketLifecycle, error))

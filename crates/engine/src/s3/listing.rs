@@ -1,4 +1,4 @@
-//! The control plane's lists of parts, uploads and buckets, one page at a time.
+//! Lists parts, uploads and buckets for the control plane, one page at a time.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::EncodingType;
@@ -43,7 +43,7 @@ pub(super) async fn list_parts(
     let next = if answer.is_truncated().unwrap_or_default() {
         let marker = answer.next_part_number_marker().and_then(|marker| marker.parse().ok());
         let next = marker.or_else(|| parts.last().map(|part| part.number));
-        // Part numbers only grow, so comparing two of them is enough.
+        // Part numbers only increase, so it is enough to compare the marker with the previous one.
         Some(advancing(Operation::ListParts, next, |next| after.is_none_or(|after| after < *next))?)
     } else {
         None
@@ -80,9 +80,10 @@ pub(super) async fn list_multipart_uploads(
             .await
             .map_err(|error| failed(Operation::ListMultipartUploads, error))
     };
-    // Plain first: with `encoding-type`, Ceph RGW 16.2 encodes keys without declaring it, and
-    // LocalStack declares it without encoding. But a key with U+FFFE or a control character makes a
-    // document that no parser reads, and encoded keys are the only way to that page.
+    // The first attempt is without `encoding-type`: with it, Ceph RGW 16.2 encodes keys without
+    // declaring that, and LocalStack declares the encoding without applying it. But a key with
+    // U+FFFE or a control character makes a document that no parser reads, so such a page can be
+    // read only with encoded keys.
     let answer = match ask(None).await {
         Err(error) if error.kind == StoreErrorKind::Malformed => {
             ask(Some(EncodingType::Url)).await.map_err(|_| error)?
@@ -121,14 +122,14 @@ pub(super) async fn list_multipart_uploads(
     } else {
         None
     };
-    // Garage 2.5 sorts the uploads of a page by their ids; its pages are in order of keys.
+    // Garage 2.5 sorts the uploads of a page by their ids, although its pages are in key order.
     uploads.sort_by(|one: &UploadSummary, other| {
         (&one.key, one.initiated).cmp(&(&other.key, other.initiated))
     });
     Ok(UploadsPage { uploads, next, exact_key_only: minio.get() })
 }
 
-/// Checks that a truncated list has a continuation, and that it advances.
+/// Checks that a truncated list has a continuation, and that the continuation advances.
 fn advancing<T>(
     operation: Operation,
     next: Option<T>,

@@ -1,20 +1,20 @@
-//! The location of a store, the result of options and configuration chain, for later runs that must
-//! find the same store.
+//! The location of a store, as determined from the options and the configuration chain, for later
+//! runs that must find the same store.
 
 use http::Uri;
 
 use super::{Addressing, S3Options, aws};
 
-/// The store of an [`super::S3Store`], without credentials. Options made from it
-/// ([`Location::options`]) lead to the same store whatever the environment and profiles contain by
-/// then.
+/// The location of an [`super::S3Store`], without credentials. Options made from it
+/// ([`Location::options`]) lead to the same store, even if the environment and the profiles have
+/// changed by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The URL with its path, without a trailing slash: `https://gateway:8443/storage/v1/s3`.
     pub endpoint: String,
-    /// Whether the endpoint was configured. False: it is AWS's own, and follows from the region.
+    /// Whether the endpoint was configured; if not, it is AWS's own and follows from the region.
     pub endpoint_given: bool,
-    /// The region for signatures, unless a bucket turns out to be elsewhere.
+    /// The region for signatures, unless a bucket turns out to be in another one.
     pub region: String,
     /// The bucket addressing, never [`Addressing::Auto`].
     pub addressing: Addressing,
@@ -41,7 +41,7 @@ impl Location {
     }
 
     /// Returns a name of the store that is the same for every spelling of its address. AWS has one
-    /// for each partition, because every region finds a bucket.
+    /// name for each partition, because every region of it finds a bucket.
     #[must_use]
     pub fn store_name(&self) -> String {
         let host = self.endpoint.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));

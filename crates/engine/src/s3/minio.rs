@@ -1,8 +1,8 @@
 //! Detects MinIO by the `Server` header of its answers.
 //!
-//! Its ListMultipartUploads supports a prefix only if that is a whole key, and older releases list
-//! nothing without one (minio/minio#20989, #11686; "working as intended"). An empty page from it
-//! does not mean that there are no uploads.
+//! MinIO's ListMultipartUploads supports a prefix only if that is a whole key, and older releases
+//! list nothing without a prefix (minio/minio#20989, #11686; "working as intended"). So an empty
+//! page from MinIO does not mean that there are no uploads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,12 @@ use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 
-/// Whether the store has answered as MinIO.
+/// The record whether the store has answered as MinIO.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IsMinio(Arc<AtomicBool>);
 
 impl IsMinio {
-    /// Returns true after an answer of MinIO.
+    /// Returns true once the store has answered as MinIO.
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,12 +1,12 @@
-//! The store trait over the network, in two planes.
+//! Implements the store trait over the network, in two planes.
 //!
-//! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows
-//! regions, endpoints, credentials and odd answers. *Data plane* ([`data`]): the bytes of
-//! UploadPart, PutObject and GetObject, on our own connections, signed with the SDK's signer;
-//! addresses come from the SDK. Each method is one request; the SDK's own retries are off, so that
-//! one policy decides (see [`crate::pace`]). Both planes share region, clock and credentials, and
-//! corrections from refusals ([`ask`]). Both connect in the same way ([`transport`]); configuration
-//! is read once ([`settings`]).
+//! The *control plane* ([`control`], [`copy`], [`listing`], [`objects`]) is the official SDK, which
+//! handles regions, endpoints, credentials and unusual answers. The *data plane* ([`data`])
+//! transfers the bytes of UploadPart, PutObject and GetObject on our own connections; requests are
+//! signed with the SDK's signer, and addresses come from the SDK. Each method is one request; the
+//! SDK's own retries are off, so that only one policy decides (see [`crate::pace`]). Both planes
+//! share region, clock and credentials, and the corrections from refusals ([`ask`]). Both connect
+//! in the same way ([`transport`]); the configuration is read once ([`settings`]).
 
 mod ask;
 mod aws;
@@ -65,7 +65,7 @@ use profile::KnownProfile;
 use regional_client::RegionalClients;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
-/// A real S3 store. Cheap to share behind an `Arc`; all its uploads reuse its connections.
+/// A client for an S3 store. Cheap to share behind an `Arc`; all its uploads reuse its connections.
 #[derive(Debug)]
 pub struct S3Store {
     places: RegionalClients,
@@ -84,7 +84,7 @@ impl S3Store {
     /// # Errors
     /// [`Error::Configuration`] and [`Error::Store`] with `NoCredentials`.
     pub async fn connect(options: S3Options) -> Result<Self, Error> {
-        // Boxed, because reading the chain and resolving addresses make a large future.
+        // The future is boxed because reading the chain and resolving addresses make it large.
         Box::pin(connect::connect(options)).await
     }
 

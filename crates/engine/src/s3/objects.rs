@@ -1,9 +1,9 @@
-//! Lists objects, one page at a time: ListObjectsV2, and its predecessor at stores that support
-//! only that one.
+//! Lists objects, one page at a time: with ListObjectsV2, or with its predecessor at stores that
+//! support only that one.
 //!
-//! A store that ignores `list-type=2` answers like version 1: truncated, but without a continuation
-//! token. Taking that for the end would silently cut its listings at 1,000 entries. Its next pages
-//! are requested with `marker`.
+//! A store that ignores `list-type=2` answers like version 1: the page is truncated, but has no
+//! continuation token. If that counted as the end, listings would silently be cut at 1,000 entries.
+//! So further pages of such a store are requested with `marker`.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
@@ -14,7 +14,7 @@ use super::encoding::Encoding;
 use super::sdk_error::convert as failed;
 use crate::remote::{Listing, ListingEntry, Operation, StoreError, StoreErrorKind};
 
-/// The entries of a page if the answer does not state the maximum (S3 API, `MaxKeys`).
+/// The number of entries per page if the answer does not state the maximum (S3 API, `MaxKeys`).
 const PAGE_MAX: usize = 1000;
 
 /// Selects the objects to list.
@@ -54,10 +54,10 @@ impl Continuation {
     }
 }
 
-/// One page, in either version.
+/// One page, of either version.
 struct Page {
     entries: Vec<ListingEntry>,
-    /// `None`: the answer does not state it.
+    /// Whether there are more pages; `None` if the answer does not state it.
     truncated: Option<bool>,
     max_keys: Option<i32>,
     next: Option<Continuation>,
@@ -80,7 +80,7 @@ pub(super) async fn list_objects(
 }
 
 impl Page {
-    /// Returns the continuation of the listing, if it is not at its end.
+    /// Returns the continuation of the listing; `None` at its end.
     fn next(&self, asked: Option<&Continuation>) -> Result<Option<Continuation>, StoreError> {
         let malformed = |message: &str| {
             Err(StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, message))
@@ -143,10 +143,11 @@ async fn version_1(client: &Client, query: Query<'_>, marker: &str) -> Result<Pa
         .await
         .map_err(|error| failed(Operation::ListObjectsV2, error))?;
     let encoding = Encoding::of(answer.encoding_type());
-    // AWS returns it only with a delimiter; without one the last key is the marker.
+    // AWS returns `NextMarker` only with a delimiter; without a delimiter the last key is the
+    // marker.
     let next = answer.next_marker().filter(|marker| !marker.is_empty());
     let mut entries = entries(encoding, answer.common_prefixes(), answer.contents());
-    // After a common prefix some stores list it once more.
+    // If the marker is a common prefix, some stores list that prefix once more.
     entries
         .retain(|entry| !matches!(entry, ListingEntry::CommonPrefix(prefix) if prefix == marker));
     Ok(Page {

@@ -10,7 +10,8 @@ use super::transport::Proxies;
 /// The position of the bucket in a request's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// `bucket.host` at AWS, `host/bucket` everywhere else: most other stores have no wildcard DNS.
+    /// `bucket.host` at AWS, `host/bucket` everywhere else, because most other stores have no
+    /// wildcard DNS.
     #[default]
     Auto,
     /// Path style: `host/bucket/key`.
@@ -36,8 +37,8 @@ impl fmt::Debug for StaticCredentials {
     }
 }
 
-/// The variables that the AWS configuration chain reads. Empty ones count as unset, as in the AWS
-/// CLI.
+/// The variables that the AWS configuration chain may read. Empty ones count as unset, as in the
+/// AWS CLI.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
@@ -64,10 +65,11 @@ impl fmt::Debug for Environment {
 /// environment, profile, SSO, container and instance metadata.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// The URL of the endpoint, optionally with a path: `http://127.0.0.1:8014`; `None`: from
-    /// environment and profile, else AWS.
+    /// The URL of the endpoint, optionally with a path: `http://127.0.0.1:8014`. `None`: taken from
+    /// the environment or the profile, otherwise AWS's.
     pub endpoint_url: Option<String>,
-    /// Ignores the endpoint of environment and profile: without `endpoint_url` it is AWS's own.
+    /// Whether to ignore the endpoint of environment and profile: without `endpoint_url` the
+    /// endpoint is AWS's own.
     pub ignore_configured_endpoint: bool,
     /// The region, such as `eu-central-1`; `us-east-1` by default.
     pub region: Option<String>,
@@ -86,16 +88,18 @@ pub struct S3Options {
     /// A PEM file with the CAs or certificates to trust instead of the system's. `None`:
     /// `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
     pub ca_bundle: Option<PathBuf>,
-    /// Ignores `AWS_CA_BUNDLE` and `ca_bundle` of the profile: without `ca_bundle` the system's CAs
-    /// are trusted.
+    /// Whether to ignore `AWS_CA_BUNDLE` and `ca_bundle` of the profile: without `ca_bundle` the
+    /// system's CAs are trusted.
     pub ignore_configured_ca_bundle: bool,
-    /// Accepts every certificate: any machine on the path can then read and change everything.
+    /// Whether to accept every certificate: any machine on the path can then read and change
+    /// everything.
     pub accept_any_certificate: bool,
     /// The proxies to use; none by default.
     pub proxies: Proxies,
     /// The time-out for a new connection, including TLS.
     pub connect_timeout: Duration,
-    /// The time-out without progress while a body is being sent. Never a total time.
+    /// The time-out for a body that is being sent without progress; there is no limit on the total
+    /// time.
     pub idle_timeout: Duration,
     /// The time-out from the last byte of a request to its answer.
     pub answer_timeout: Duration,

@@ -1,7 +1,8 @@
-//! Presigned URLs: the signature in the query, for a request that another program sends.
+//! Signs presigned URLs: the signature is in the query, and another program sends the request.
 //!
-//! Signed here and not by the SDK, which may put its checksum of an empty body into the URL of a
-//! PutObject (trap 18). Only the host is signed, so the sender may choose all other headers.
+//! The URL is signed here and not by the SDK, which may put its checksum of an empty body into the
+//! URL of a PutObject (trap 18). Only the host is signed, so the sender may choose all other
+//! headers.
 
 use std::time::Duration;
 

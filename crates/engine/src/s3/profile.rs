@@ -18,15 +18,15 @@ pub(super) struct KnownProfile(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     kind: Mutex<StoreKind>,
-    /// Whether no machine on the path can change a body and the checksum after it, which no
+    /// Whether no machine on the path can change a body and its trailing checksum, which no
     /// signature covers.
     is_private: bool,
-    /// Whether answers have shown that it does not verify trailers after all.
+    /// Whether answers have shown that the store does not verify trailers.
     without_trailers: AtomicBool,
 }
 
 impl KnownProfile {
-    /// Returns the profile that the endpoint alone shows.
+    /// Returns the profile that follows from the endpoint alone.
     pub(super) fn of_endpoint(endpoint: &str, is_aws: bool) -> Self {
         let origin = endpoint.parse::<Uri>().ok().and_then(|uri| Origin::of(&uri));
         Self(Arc::new(Known {

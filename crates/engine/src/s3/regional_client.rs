@@ -1,10 +1,10 @@
-//! The regions of buckets: the configured client, and one for each bucket that is in another
-//! region.
+//! Keeps the clients for the regions of buckets: the configured client, and one for each bucket
+//! that is in another region.
 //!
 //! A bucket of another region answers with a redirect or with the region to sign for. The first
-//! answer is recorded, for any command, and all later requests go there at once. Only the region is
-//! used: the SDK derives AWS's host from it, and a configured endpoint stays. No request goes to a
-//! host that an answer names, because the answer may be forged.
+//! such answer is recorded, whichever command it answers, and all later requests go to that region
+//! at once. Only the region is used: the SDK derives AWS's host from it, and a configured endpoint
+//! stays. No request goes to a host that an answer names, because the answer may be forged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,7 @@ impl RegionalClients {
         Arc::clone(&self.home)
     }
 
-    /// Returns the client for this bucket, as far as known.
+    /// Returns the client for this bucket: the configured one if no other region is recorded.
     pub(super) fn of(&self, bucket: &Bucket) -> Arc<RegionalClient> {
         let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         elsewhere.get(bucket).map_or_else(|| self.home(), Arc::clone)

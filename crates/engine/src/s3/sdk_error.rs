@@ -25,8 +25,8 @@ where
     if let Some(cause) = find::<ConnectError>(&error) {
         return cause.to_store_error(operation).with_source(error);
     }
-    // The SDK reports it as a failed connection; but nothing was sent, and a retry fails the same
-    // way.
+    // The SDK reports this as a failed connection, but nothing was sent, and a retry would fail in
+    // the same way.
     if let Some(cause) = find::<ResolveEndpointError>(&error) {
         let message = format!("no address for the request: {cause}");
         return StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error);
@@ -45,8 +45,8 @@ where
             if answer.status().is_success() && code.is_none() {
                 return unreadable(operation, answer, service).with_source(error);
             }
-            // HEAD answers have no body, so the SDK invents a code from the status, which is more
-            // precise.
+            // HEAD answers have no body, so the SDK invents a code from the status; the status
+            // itself is more precise.
             let code = code.filter(|code| *code != "NotFound" && *code != "Unknown");
             let message = service.message().unwrap_or_default();
             let mut converted = StoreError::answered(operation, status, code, message);
@@ -71,7 +71,7 @@ where
                 StoreErrorKind::Connection
             };
             let message = innermost(&error);
-            // Without any connection it would be a `ConnectError`.
+            // If there had been no connection at all, this would be a `ConnectError`.
             let outcome_unknown = true;
             StoreError {
                 outcome_unknown,
@@ -79,7 +79,8 @@ where
             }
         }
         SdkError::ResponseError(context) => {
-            // Not an answer of S3: a proxy's page, or a connection that broke in the middle.
+            // This is not an answer of S3: it is a proxy's page, or the connection broke in the
+            // middle.
             let status = context.raw().status().as_u16();
             let cut_off = chain(&error).any(|cause| cause.is::<CutOff>());
             let kind = match status {
@@ -101,7 +102,7 @@ where
     }
 }
 
-/// Converts an answer of success with the wrong document. The request probably took effect.
+/// Converts a successful answer with a wrong document. The request probably took effect.
 fn unreadable(
     operation: Operation,
     answer: &HttpResponse,

@@ -1,8 +1,8 @@
 //! Reads and checks the settings of a store once, from the options, the environment and the
 //! profile.
 //!
-//! The SDK reads the same places, but it treats an empty variable as a value, ignores a file that
-//! it cannot parse, and queries an instance-metadata service for a region although the keys came
+//! The SDK reads the same sources, but it treats an empty variable as a value, ignores a file that
+//! it cannot parse, and queries an instance-metadata service for a region even if the keys came
 //! from elsewhere.
 
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ use super::S3Options;
 use super::transport::Origin;
 use crate::error::Error;
 
-/// The default region: clones of S3 expect it, and AWS redirects from it.
+/// The default region: other S3-compatible stores expect it, and AWS redirects from it.
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// The time-out of a metadata service, which is one hop away; no other machine answers at its
@@ -60,7 +60,7 @@ impl Settings {
     /// Reads the profile.
     ///
     /// # Errors
-    /// [`Error::BadSetting`] for a file that cannot be parsed, and for half a pair of keys.
+    /// [`Error::BadSetting`] if a file cannot be parsed, or if only one of a pair of keys is set.
     pub(super) async fn read(options: &S3Options) -> Result<Self, Error> {
         let env = match &options.environment {
             Some(environment) => Env::from_slice(&environment.pairs()),
@@ -79,7 +79,7 @@ impl Settings {
     }
 
     /// Returns the region for signatures, if none was configured. Queries an instance-metadata
-    /// service only if the credentials come from it too, and only for AWS.
+    /// service only for AWS, and only if the credentials come from that service too.
     pub(super) async fn region(&self, options: &S3Options, http: SharedHttpClient) -> String {
         let configured =
             [&options.region, &self.variable("AWS_REGION"), &self.variable("AWS_DEFAULT_REGION")]
@@ -109,11 +109,12 @@ impl Settings {
         DEFAULT_REGION.to_owned()
     }
 
-    /// Returns the URL of the store: that of the options, else the one that the SDK found; checked.
+    /// Returns the checked URL of the store: the one in the options, otherwise the one that the SDK
+    /// found.
     ///
     /// # Errors
-    /// [`Error::BadSetting`] for a URL without scheme, or with a password in it, which it does not
-    /// repeat.
+    /// [`Error::BadSetting`] if the URL has no scheme, or contains a password, which the error does
+    /// not repeat.
     pub(super) fn endpoint(
         &self,
         options: &S3Options,
@@ -158,7 +159,7 @@ impl Settings {
             || CREDENTIAL_KEYS.iter().any(|key| self.profile_setting(key).is_some())
     }
 
-    /// Refuses half a pair of keys, which the chain would ignore.
+    /// Fails if only one of a pair of keys is set, which the chain would ignore.
     fn check_keys(&self, profile_was_named: bool) -> Result<(), Error> {
         let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         if !profile_was_named
@@ -184,7 +185,7 @@ fn variable(env: &Env, name: &str) -> Option<String> {
     env.get(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// Returns true if both are set, false if neither is.
+/// Returns true if both keys are set, false if neither is; fails if only one is.
 fn check_pair(
     names: [&str; 2],
     place: &str,
@@ -219,7 +220,7 @@ fn check_endpoint(url: &str, origin: &str) -> Result<String, Error> {
     let url = url.trim();
     let bad = |problem: String, hint: &str| Err(Error::BadSetting { problem, hint: hint.into() });
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // First, so that no other message can repeat a password.
+    // This check comes first, so that no other message can repeat a password.
     if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
         let hint = "leave it out of the URL, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
         return bad(format!("{origin} has a user name or a password in its URL"), hint);

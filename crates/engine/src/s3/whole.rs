@@ -1,15 +1,15 @@
 //! Rejects truncated documents, which would otherwise look like short lists.
 //!
-//! The SDK's parser returns what it has read when the text ends, at any point. HTTP detects a
-//! truncated body, but not every proxy passes that on: one that frames its answers by closing the
-//! connection turns a broken list into one with fewer entries. So the end of every document is
-//! checked: its last tag must close its first one.
+//! If a text ends early, the SDK's parser returns what it has read until then. HTTP detects a
+//! truncated body, but not every proxy forwards that: a proxy that frames its answers by closing
+//! the connection turns a broken list into a list with fewer entries. So the end of every document
+//! is checked: its last tag must close its first one.
 
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 
-/// An error: the answer's document is truncated.
+/// The error for an answer with a truncated document.
 #[derive(Debug, thiserror::Error)]
 #[error("the document is cut off after {bytes} bytes")]
 pub(super) struct CutOff {
@@ -32,7 +32,7 @@ impl Intercept for WholeDocuments {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let answer = context.response();
-        // A streaming body is not a document. A refusal is read as far as it goes.
+        // A streaming body is not a document. A truncated refusal is read as far as possible.
         match answer.body().bytes() {
             Some(body) if answer.status().is_success() && is_cut_off(body) => {
                 Err(CutOff { bytes: body.len() }.into())
@@ -42,8 +42,8 @@ impl Intercept for WholeDocuments {
     }
 }
 
-/// Returns whether a text begins like a document and does not end like one. Texts that are not XML
-/// are not judged here.
+/// Returns whether a text begins like a document but does not end like one. Returns false for texts
+/// that are not XML.
 fn is_cut_off(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Some(root) = root_name(body) else { return false };

@@ -1,8 +1,8 @@
-//! Logs the wire at `TRACE` under the target `haul::wire`: request lines, headers and statuses of
-//! both planes.
+//! Logs the requests and answers of both planes at `TRACE` under the target `haul::wire`: request
+//! lines, headers and statuses.
 //!
-//! Never a body, and never a secret: values of headers and parameters that sign, unlock or identify
-//! are hidden by name.
+//! Bodies are never logged, nor are secrets: values of headers and parameters that sign, unlock or
+//! identify are hidden by name.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 

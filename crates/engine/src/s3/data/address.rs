@@ -1,8 +1,8 @@
-//! The address of an object: scheme, host, path and signing region, as the SDK resolves them.
+//! Resolves the address of an object with the SDK: scheme, host, path and signing region.
 //!
-//! The SDK presigns an UploadPart, which sends nothing; the URL contains the whole address. The
-//! query of the URL is discarded: its signature is for another purpose, and a presigned URL may
-//! contain the SDK's checksum of an empty body (trap 18).
+//! The SDK presigns an UploadPart, which sends nothing, and the resulting URL contains the whole
+//! address. The query of the URL is discarded: its signature is for another purpose, and a
+//! presigned URL may contain the SDK's checksum of an empty body (trap 18).
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::s3::{aws, sdk_error};
 #[derive(Clone, Debug)]
 pub(in crate::s3) struct Address {
     pub(super) origin: Origin,
-    /// Percent-encoded, with the leading slash.
+    /// The path of the object, percent-encoded, with the leading slash.
     pub(in crate::s3) path: String,
     pub(in crate::s3) region: String,
     pub(in crate::s3) service: String,
 }
 
-/// The URL is never used, so its lifetime may be short.
+/// The lifetime of the presigned URL, which may be short because no request uses the URL.
 const PRESIGNED_FOR: Duration = Duration::from_secs(60);
 
 impl Address {
@@ -57,14 +57,14 @@ impl Address {
         let credential =
             uri.query()?.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
         let scope = percent_decode_str(credential).decode_utf8().ok()?.into_owned();
-        // KEYID/20261123/us-east-1/s3/aws4_request; a key id may contain slashes, so from the
-        // right.
+        // KEYID/20261123/us-east-1/s3/aws4_request; parsed from the right, because a key id may
+        // contain slashes.
         let mut scope = scope.rsplit('/').skip(1);
         let (service, region) = (scope.next()?.to_owned(), scope.next()?.to_owned());
         Some(Self { origin, path: uri.path().to_owned(), region, service })
     }
 
-    /// `https://host[:port]`.
+    /// Returns `https://host[:port]`.
     pub(in crate::s3) fn origin(&self) -> String {
         self.origin.url()
     }

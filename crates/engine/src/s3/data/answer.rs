@@ -32,7 +32,7 @@ impl Answer {
         let etag = self.header(ETAG.as_str()).filter(|etag| !etag.is_empty()).ok_or_else(|| {
             StoreError::local(operation, StoreErrorKind::Malformed, "the store gave no ETag")
         })?;
-        // An unreadable echo counts as none: the ETag decides then.
+        // A checksum in the answer that cannot be parsed counts as missing: then the ETag decides.
         let checksum = algorithm.and_then(|algorithm| {
             Checksum::from_base64(algorithm, self.header(algorithm.header_name())?).ok()
         });

@@ -1,9 +1,8 @@
-//! The body of an answer while it arrives, and the connection below it.
+//! The body of an answer while it arrives, and the connection that it is read from.
 //!
-//! The connection goes back to its pool behind the last byte of the body, and only then: what is
-//! left of an unread body would be taken for the next answer. A body is only read when it
-//! is requested, so a slow reader slows the store down; time without a request does not
-//! count as silence of the store.
+//! The connection returns to its pool after the last byte of the body, and only then: the rest of
+//! an unread body would be mistaken for the next answer. A body is read only on request, so a slow
+//! reader slows the store down; time without a read request does not count as silence of the store.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -26,7 +25,7 @@ pub(super) struct ReceivedBody {
     body: Incoming,
     /// `None` once the body has ended, or failed.
     connection: Option<(Connection, ReturnTo)>,
-    /// Bytes still to be skipped at the beginning.
+    /// The number of bytes still to be skipped at the beginning.
     skipped_bytes: u64,
     patience: Patience,
 }
@@ -41,7 +40,7 @@ impl ReceivedBody {
     ) -> Self {
         let patience = Patience::new(connection.activity(), idle_timeout);
         let mut this = Self { body, connection: Some((connection, pool)), skipped_bytes, patience };
-        // A body of no bytes is at its end already.
+        // An empty body is already at its end.
         this.check_end();
         this
     }
@@ -74,7 +73,7 @@ impl Stream for ReceivedBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.patience.waited();
                     this.check_end();
-                    // Trailers are no bytes of the object.
+                    // Trailers are not bytes of the object.
                     let Ok(mut bytes) = frame.into_data() else { continue };
                     let skipped =
                         usize::try_from(this.skipped_bytes).unwrap_or(usize::MAX).min(bytes.len());
@@ -108,7 +107,7 @@ impl Stream for ReceivedBody {
 struct Patience {
     activity: SocketActivity,
     limit: Duration,
-    /// The time since when the reader has been waiting.
+    /// The time at which the reader began to wait.
     since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
@@ -123,7 +122,7 @@ impl Patience {
         self.since = None;
     }
 
-    /// Ready if nothing has arrived for too long.
+    /// Returns an error if nothing has arrived for too long; otherwise it is pending.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<StoreError> {
         let since = *self.since.get_or_insert_with(Instant::now);
         while self.timer.as_mut().poll(context).is_ready() {

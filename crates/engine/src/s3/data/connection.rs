@@ -46,15 +46,15 @@ impl Connection {
             origin_url: origin.url(),
             authorization: transport.proxy_of(origin).and_then(Proxy::authorization).cloned(),
         });
-        // One slice at a time: the next one is read when this one has been sent, and both stay in
-        // the cache.
+        // Send one slice at a time: the next one is read when this one has been sent, so both stay
+        // in the CPU cache.
         let shaken =
             http1::Builder::new().max_buf_size(SLICE_BYTES).handshake(TokioIo::new(io)).await;
         let (sender, connection) = shaken.map_err(|error| ConnectError::Unreachable {
             to: origin.authority.clone(),
             cause: std::io::Error::other(error),
         })?;
-        // The task ends with the sender; the request in flight gets its error.
+        // The task ends when the sender is dropped; a request in flight then gets the task's error.
         tokio::spawn(connection);
         Ok(Self { sender, progress, forwarding, used: false, idle_since: Instant::now() })
     }
@@ -63,7 +63,7 @@ impl Connection {
         !self.sender.is_closed()
     }
 
-    /// Returns whether the peer still listens, as far as this side knows.
+    /// Returns whether the peer still keeps the connection open, as far as this side knows.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
@@ -72,7 +72,7 @@ impl Connection {
         self.idle_since.elapsed()
     }
 
-    /// Returns when bytes were last transferred.
+    /// Returns the record of when bytes were last transferred.
     pub(super) fn activity(&self) -> SocketActivity {
         self.progress.clone()
     }
@@ -125,8 +125,8 @@ impl Connection {
 }
 
 impl Forwarding {
-    /// Changes a signed request for the proxy. The signature covers neither the URL's host nor this
-    /// header.
+    /// Adapts a signed request for the proxy. The signature covers neither the host in the request
+    /// line nor this header.
     fn address(&self, request: &mut Request<PayloadBody>) -> Result<(), http::uri::InvalidUri> {
         *request.uri_mut() = format!("{}{}", self.origin_url, request.uri()).parse::<Uri>()?;
         if let Some(authorization) = &self.authorization {
@@ -136,7 +136,7 @@ impl Forwarding {
     }
 }
 
-/// The reason why there was no answer.
+/// The reason why a request got no answer.
 enum ExchangeFailure {
     Http(hyper::Error),
     AnswerTooLong,
@@ -156,7 +156,7 @@ impl ExchangeFailure {
                         .with_source(error);
                 }
                 let mut failed = broken(operation, in_one_line(&error));
-                // No answer on a connection that had been idle: the peer had closed it.
+                // An idle connection got no answer because the peer had closed it.
                 failed.reused_connection = reused
                     && (error.is_canceled() || error.is_incomplete_message() || error.is_closed());
                 failed.with_source(error)
@@ -200,8 +200,8 @@ async fn collect(response: Response<Incoming>) -> Result<Answer, ExchangeFailure
     Ok(Answer::new(head, body.to_bytes()))
 }
 
-/// Ends an exchange without progress. After the last byte was handed over, the kernel's buffers
-/// still have to be transferred, so the answer has a time-out of its own.
+/// Ends an exchange that makes no progress. When the last byte has been handed over, the kernel's
+/// buffers still have to be transferred, so the answer has its own time-out.
 async fn watch<T>(
     progress: SocketActivity,
     timeouts: Timeouts,

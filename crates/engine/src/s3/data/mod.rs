@@ -1,4 +1,4 @@
-//! The data plane: the bytes of UploadPart and PutObject.
+//! The data plane: transfers the bytes of UploadPart, PutObject and GetObject.
 //!
 //! A request is signed just before it is sent (credentials expire, clocks drift), its body consists
 //! of views of pooled buffers, and this module owns and monitors the connection. The SDK resolves
@@ -46,7 +46,7 @@ struct Timeouts {
     answer: Duration,
 }
 
-/// Sends bytes to one store.
+/// The data plane of one store.
 pub(super) struct DataPlane {
     credentials: CredentialCache,
     clock: Clock,
@@ -102,7 +102,7 @@ impl DataPlane {
         self.send(&address, DataRequest::put_object(request)).await
     }
 
-    /// Sends GetObject. The bytes are read as the caller takes them.
+    /// Sends GetObject. The bytes are read from the connection when the caller requests them.
     pub(super) async fn get_object(
         &self,
         place: &RegionalClient,
@@ -111,7 +111,7 @@ impl DataPlane {
     ) -> Result<ObjectBody, StoreError> {
         let address = self.address(place, object).await?;
         match self.get(&address, request, false).await {
-            // The store had closed an idle connection: a GET can be repeated at once.
+            // The store had closed the idle connection; a GET can be repeated at once.
             Err(error) if error.reused_connection => self.get(&address, request, true).await,
             answered => answered,
         }
@@ -171,8 +171,8 @@ impl DataPlane {
         answer.uploaded(operation, algorithm)
     }
 
-    /// Records what an answer shows about the store. Fails if it shows that the URL's scheme is
-    /// wrong.
+    /// Updates the store's profile from an answer. Fails if the answer shows that the URL's scheme
+    /// is wrong.
     fn learn(
         &self,
         address: &Address,
@@ -187,7 +187,8 @@ impl DataPlane {
         Ok(())
     }
 
-    /// Returns the error, or its cause: a plain request to a TLS port often ends without an answer.
+    /// Returns the error, or its cause if the scheme is wrong: a plain request to a TLS port often
+    /// ends without an answer.
     async fn blamed(&self, address: &Address, error: StoreError) -> StoreError {
         if error.kind != StoreErrorKind::Connection || address.origin.tls {
             return error;

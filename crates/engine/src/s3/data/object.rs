@@ -1,4 +1,4 @@
-//! The answer to GetObject: its properties as from HeadObject, and its bytes as they arrive.
+//! Parses the answer to GetObject: its properties as from HeadObject, and its bytes as they arrive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -134,8 +134,8 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(decoded)
 }
 
-/// Stores give metadata back as they got it: nearly always UTF-8, else bytes of Latin-1, which
-/// RFC 9110 (5.5) calls its ancestor.
+/// Decodes a metadata value. Stores return metadata as they received it: nearly always UTF-8,
+/// otherwise bytes of Latin-1, the encoding that RFC 9110 (5.5) names as the historical one.
 fn decoded(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     match std::str::from_utf8(bytes) {

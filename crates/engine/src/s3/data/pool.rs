@@ -22,15 +22,15 @@ impl ConnectionPool {
         Self { origin, transport, timeouts, idle: Mutex::default() }
     }
 
-    /// Returns an idle connection, or a new one. `fresh`: always a new one.
+    /// Returns an idle connection, or a new one; always a new one if `fresh` is true.
     pub(super) async fn checkout(
         &self,
         operation: Operation,
         fresh: bool,
     ) -> Result<Connection, StoreError> {
         while !fresh && let Some(mut idle) = self.take_idle() {
-            // LocalStack closes connections without notice: this is detected before anything is
-            // sent.
+            // LocalStack closes connections without notice; this check detects that before anything
+            // is sent.
             if idle.is_ready().await {
                 return Ok(idle);
             }
@@ -39,7 +39,7 @@ impl ConnectionPool {
         opened.map_err(|error| error.to_store_error(operation))
     }
 
-    /// Takes a connection back for the next request, if it is still usable.
+    /// Takes a connection back for the next request, if it can still be used.
     pub(super) fn check_in(&self, mut connection: Connection) {
         if connection.is_reusable() {
             connection.rest();
@@ -47,7 +47,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Takes the most recently used connection, so that the others can age and be dropped.
+    /// Returns the most recently used idle connection, so that the others can age and be dropped.
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|connection| connection.is_reusable() && connection.idle_for() < IDLE_MAX);

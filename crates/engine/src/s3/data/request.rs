@@ -1,4 +1,4 @@
-//! UploadPart, PutObject and GetObject as HTTP requests, unsigned.
+//! Builds UploadPart, PutObject and GetObject as HTTP requests, unsigned.
 
 use bytes::Bytes;
 use haul_parts::{ChecksumAlgorithm, ETag};
@@ -24,13 +24,13 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
-/// One request whose bytes, or those of its answer, are an object's.
+/// A request that carries the bytes of an object, in its own body or in that of its answer.
 pub(super) struct DataRequest {
     pub(super) operation: Operation,
     pub(super) fresh_connection: bool,
     method: Method,
     query: String,
-    /// Names are validated when the request is built.
+    /// The headers; their names are validated when the HTTP request is built.
     headers: Vec<(String, String)>,
     payload: Payload,
     checksum: Option<haul_parts::Checksum>,
@@ -73,7 +73,7 @@ impl DataRequest {
         }
     }
 
-    /// Returns true if the checksum follows the body.
+    /// Creates a GetObject request. `fresh_connection`: do not use an idle connection.
     pub(super) fn get_object(get: &GetRequest, fresh_connection: bool) -> Self {
         let mut headers = vec![("x-amz-checksum-mode".to_owned(), "ENABLED".to_owned())];
         headers.extend(get.range().map(|range| (RANGE.to_string(), range)));
@@ -91,12 +91,12 @@ impl DataRequest {
         }
     }
 
-    /// True if it sends bytes.
+    /// Returns true if the request sends bytes.
     pub(super) fn has_body(&self) -> bool {
         self.method != Method::GET
     }
 
-    /// Returns the algorithm whose echo the answer may contain.
+    /// Returns the algorithm whose checksum the answer may repeat.
     pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
         self.payload.trailer().or_else(|| self.checksum.map(|checksum| checksum.algorithm()))
     }

@@ -1,9 +1,9 @@
 //! Signs a data request just before it is sent.
 //!
-//! The signature does not cover the body (`UNSIGNED-PAYLOAD`; every known store accepts it, over
-//! plain HTTP too): its checksum is in a signed header, and SHA-256 would cost more than all other
-//! work together. A checksum in the trailer is not signed: it is sent only over connections that
-//! protect it from changes (`s3/profile.rs`).
+//! The signature does not cover the body (`UNSIGNED-PAYLOAD`, which every known store accepts, over
+//! plain HTTP too): the checksum of the body is in a signed header, and SHA-256 would cost more
+//! than all other work together. A checksum in the trailer is not signed, so it is sent only over
+//! connections that protect it from changes (`s3/profile.rs`).
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -63,6 +63,6 @@ pub(super) fn signed(
     let (instructions, _) =
         sign(signable, &parameters).map_err(|error| unsignable(error.to_string()))?.into_parts();
     instructions.apply_to_request_http1x(&mut http);
-    // The instructions are for an absolute URI; the request line needs the path.
+    // The signing instructions are for an absolute URI, but the request line needs only the path.
     Ok(http)
 }

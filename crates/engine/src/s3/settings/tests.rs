@@ -1,4 +1,4 @@
-//! Settings that are refused before anything is sent, and settings that count as unset.
+//! Tests the settings that are refused before anything is sent, and those that count as unset.
 
 use std::path::Path;
 

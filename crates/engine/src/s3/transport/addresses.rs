@@ -1,6 +1,6 @@
-//! The addresses of all hosts: their order, and the failed ones to avoid.
+//! Manages the addresses of all hosts: their order, and the failed ones to avoid.
 //!
-//! A name is looked up at most every ten seconds, and at once when none of its addresses answered.
+//! A name is looked up at most every ten seconds, or at once if none of its addresses answered.
 //! Connections are spread over all addresses of the preferred family (trap 31). An address that
 //! refused, timed out, or lost the race although it started first is tried last for a minute.
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::race;
 use super::resolve::Resolver;
 
-/// The time after which a name is looked up again: a store may move.
+/// The time after which a name is looked up again, because a store may move.
 const LOOKUP_VALID: Duration = Duration::from_secs(10);
 
 /// The time for which a failed address is tried last.
@@ -49,7 +49,7 @@ impl AddressBook {
         }
     }
 
-    /// Returns all addresses of a host, the one to try first in front.
+    /// Returns all addresses of a host; the first of them is to be tried first.
     ///
     /// # Errors
     /// The resolver's error.
@@ -68,7 +68,8 @@ impl AddressBook {
     /// Connects to the first of these addresses that answers.
     ///
     /// # Errors
-    /// The error of the last address if all of them failed; the name is looked up again next time.
+    /// The error of the last address, if all of them failed; the name is then looked up again next
+    /// time.
     pub(super) async fn dial(
         &self,
         host: &str,

@@ -1,7 +1,7 @@
 //! Limits the length of an answer of the control plane, by operation.
 //!
-//! The SDK reads a document into memory before it parses it. A broken or hostile store could send
-//! gigabytes; the maximum that a page of a list can need is known.
+//! The SDK reads a document into memory before it parses it, and a broken or hostile store could
+//! send gigabytes. The limits follow from the maximum size of each operation's page.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -12,7 +12,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 const MIB: usize = 1024 * 1024;
 
-/// Returns the maximum bytes of a document.
+/// Returns the maximum number of bytes in the document of an answer.
 pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     match operation {
         // 1,000 keys of 1,024 bytes, up to six times as long in XML, with their elements.
@@ -21,7 +21,8 @@ pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
         "ListParts" => 2 * MIB,
         // Up to 10,000 buckets with names of 63 bytes.
         "ListBuckets" => 8 * MIB,
-        // A few fields, or an error. Complete sends a blank now and then for minutes.
+        // A few fields, or an error. During Complete the store sends a blank now and then for
+        // minutes.
         _ => MIB,
     }
 }
@@ -33,7 +34,7 @@ pub(super) struct AnswerLimit {
 }
 
 impl Default for AnswerLimit {
-    /// The limit for the services that credentials come from.
+    /// Returns the limit for answers of the services that credentials come from.
     fn default() -> Self {
         Self { bytes_max: MIB }
     }

@@ -1,4 +1,4 @@
-//! Describes the problem with a server's certificate, for the person who can replace it.
+//! Describes the problem with a server's certificate for the user who can replace it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use super::origin::Origin;
 /// The reason why a certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::s3) enum CertificateProblem {
-    /// No trusted CA signed it, and it is not in the bundle itself.
+    /// No trusted CA signed it, and the bundle does not contain the certificate itself.
     Untrusted,
     Expired,
     NotYetValid,

@@ -30,11 +30,11 @@ use crate::s3::wire_log;
 
 type Pool = legacy::Client<Dial, SdkBody>;
 
-/// The connections of the control plane. Minutes pass between Create and Complete, so an idle
-/// connection expires as fast as one of the data plane.
+/// The connections of the control plane. Minutes pass between Create and Complete, so idle
+/// connections expire as fast as those of the data plane.
 pub(in crate::s3) struct ControlConnections {
     transport: Arc<Transport>,
-    /// One pool for each connect time-out that a client of the SDK sets: its own, and that of the
+    /// One pool for each connect time-out that an SDK client sets: the S3 client's, and that of the
     /// metadata services.
     pools: Mutex<HashMap<Duration, Pool>>,
 }
@@ -79,7 +79,7 @@ impl HttpClient for ControlConnections {
 struct Connector {
     transport: Arc<Transport>,
     pool: Pool,
-    /// The time-out from the request to the head of its answer.
+    /// The time-out from the request to the head of the answer.
     read_timeout: Option<Duration>,
 }
 
@@ -143,8 +143,8 @@ impl HttpConnector for Connector {
 }
 
 impl Connector {
-    /// Adds the proxy's authorization to a forwarded request; a tunnel sends it once, when it is
-    /// opened.
+    /// Adds the proxy's authorization to a forwarded request. A tunnel sends it once, when the
+    /// tunnel is opened.
     fn authorize_at_proxy(&self, origin: &Origin, request: &mut Request<SdkBody>) {
         let proxy = self.transport.proxy_of(origin).filter(|_| !origin.tls);
         if let Some(authorization) = proxy.and_then(Proxy::authorization) {
@@ -171,7 +171,7 @@ async fn judged(
     }
 }
 
-/// Opens connections for the pool.
+/// Opens new connections for the pool.
 #[derive(Clone)]
 struct Dial {
     transport: Arc<Transport>,

@@ -1,4 +1,4 @@
-//! The reasons why there is no connection, and hints for them.
+//! The reasons why a connection could not be made, and hints for them.
 
 use std::error::Error;
 use std::io;
@@ -15,7 +15,8 @@ pub(in crate::s3) enum Protocol {
     Tls,
 }
 
-/// A connection that could not be made. The texts contain their cause, so there is no `source`.
+/// The error of a connection that could not be made. Its texts contain the cause, so there is no
+/// `source`.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::s3) enum ConnectError {
     #[error("cannot find the address of {host}: {cause}")]
@@ -73,7 +74,7 @@ impl ConnectError {
     }
 }
 
-/// Returns the hint for a URL with the wrong scheme; `url` is the right one.
+/// Returns the hint for a URL with the wrong scheme; `url` has the right scheme.
 fn scheme_remedy(speaks: Protocol, url: &str) -> String {
     match speaks {
         Protocol::PlainHttp => format!("this endpoint speaks plain HTTP: try {url}"),
@@ -100,7 +101,7 @@ fn is_lasting(error: &rustls::Error) -> bool {
     }
 }
 
-/// Finds the first error of a type in a chain, including inside `io::Error`s, whose `source()`
+/// Finds the first error of a type in a chain. Also searches inside `io::Error`s, whose `source()`
 /// skips their content.
 pub(in crate::s3) fn find<'a, E: Error + 'static>(
     error: &'a (dyn Error + 'static),

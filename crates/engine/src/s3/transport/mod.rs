@@ -1,9 +1,9 @@
-//! All connections to a store.
+//! Makes all connections to a store.
 //!
-//! Both planes connect here, and so do the services that credentials come from: one resolver, one
-//! cache of addresses, one TLS configuration, one rule about proxies. The planes differ only in
-//! their pools: the data plane owns its connections ([`super::data`]), [`connector`] keeps the
-//! SDK's.
+//! Both planes connect here, and so do the services that credentials come from: there is one
+//! resolver, one cache of addresses, one TLS configuration, and one rule about proxies. The planes
+//! differ only in their pools: the data plane owns its connections ([`super::data`]), and
+//! [`connector`] keeps the SDK's.
 
 mod addresses;
 mod answer_limit;
@@ -62,7 +62,7 @@ pub(super) const USER_AGENT_NAME: &str = concat!("haul/", env!("CARGO_PKG_VERSIO
 
 /// A byte stream in both directions, on any transport.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Returns true if a proxy at the other end expects requests with whole URLs.
+    /// Returns true if the peer is a proxy that expects requests with whole URLs.
     fn is_forwarded(&self) -> bool;
 }
 
@@ -74,7 +74,7 @@ impl Io for Socket {
     }
 }
 
-/// A tunnel through a proxy, which sees no request.
+/// A tunnel through a proxy: the proxy does not see the requests.
 impl Io for hyper_util::rt::TokioIo<hyper::upgrade::Upgraded> {
     fn is_forwarded(&self) -> bool {
         false
@@ -84,17 +84,17 @@ impl Io for hyper_util::rt::TokioIo<hyper::upgrade::Upgraded> {
 /// A new connection.
 pub(super) struct Link {
     pub(super) io: BoxIo,
-    /// The activity of the socket below.
+    /// The activity of the socket that carries the connection.
     pub(super) progress: SocketActivity,
 }
 
-/// Makes connections; shared by everything that uses the network.
+/// The maker of connections, shared by everything that uses the network.
 pub(super) struct Transport {
     addresses: AddressBook,
     tls: Arc<ClientConfig>,
     proxies: Proxies,
     heard: Heard,
-    /// The time after which a link without acknowledgements is dead.
+    /// The time without acknowledgements after which a link counts as dead.
     unacknowledged_max: Duration,
 }
 
@@ -114,10 +114,10 @@ impl Transport {
         self.proxies.of(origin)
     }
 
-    /// Connects to an origin, through its proxy if it has one. Ends within `limit`, including TLS.
+    /// Connects to an origin, through its proxy if it has one. The time limit `limit` includes TLS.
     ///
     /// # Errors
-    /// [`ConnectError`]; no request was sent then.
+    /// [`ConnectError`]; in that case no request was sent.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
@@ -144,8 +144,8 @@ impl Transport {
         }
     }
 
-    /// Takes half the time for one attempt: after an address that drops packets there is time for
-    /// the others.
+    /// Connects to one of the host's addresses. Each attempt gets half of the time, so that after
+    /// an address that drops packets there is time for the others.
     async fn dial(
         &self,
         hop: &Origin,
@@ -184,7 +184,7 @@ impl Transport {
         let name = server_name(to)?;
         match TlsConnector::from(Arc::clone(&self.tls)).connect(name, buffered(io)).await {
             Ok(mut stream) => {
-                // A whole slice is encrypted, and then sent, at once.
+                // A whole slice is encrypted at once, and then sent at once.
                 stream.get_mut().1.set_buffer_limit(Some(SLICE_BYTES));
                 Ok(Box::new(TlsReads(stream)))
             }

@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A list of hosts, separated by commas or blanks: `*`, a name (its subdomains count too, with or
-/// without a leading dot), an address, a network such as `10.0.0.0/8`; each may end in `:port`.
+/// A list of hosts, separated by commas or blanks. An entry is `*`, a name (which includes its
+/// subdomains, with or without a leading dot), an address, or a network such as `10.0.0.0/8`; each
+/// may end in `:port`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(Vec<Entry>);
 
@@ -18,7 +19,7 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     All,
-    /// In lower case, without the leading dot.
+    /// A domain name, in lower case and without the leading dot.
     Domain(String),
     Network {
         address: IpAddr,
@@ -67,7 +68,7 @@ impl Entry {
 }
 
 impl Hosts {
-    /// Parses a network; an address is a network of one.
+    /// Parses a network; a single address is a network with one address.
     fn network(text: &str) -> Option<Self> {
         let (address, prefix_bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),

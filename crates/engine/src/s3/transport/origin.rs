@@ -2,19 +2,19 @@
 
 use http::Uri;
 
-/// The peer of a connection.
+/// The peer of a connection, as the URL names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::s3) struct Origin {
     pub(in crate::s3) tls: bool,
-    /// A name, or an address without brackets.
+    /// A host name, or an address without brackets.
     pub(in crate::s3) host: String,
     pub(in crate::s3) port: u16,
-    /// The text of `Host` and of the signature.
+    /// The text for the `Host` header and the signature.
     pub(in crate::s3) authority: String,
 }
 
 impl Origin {
-    /// Returns the origin of an absolute URI; `None` without scheme or host, or with an invalid
+    /// Returns the origin of an absolute URI; `None` if it has no scheme or host, or an invalid
     /// port.
     pub(in crate::s3) fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme_str()? {

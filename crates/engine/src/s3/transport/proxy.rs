@@ -1,4 +1,4 @@
-//! Decides which requests go through a proxy, and authorizes them there.
+//! Decides which requests go through a proxy, and adds the authorization that the proxy requires.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,18 +19,19 @@ pub struct Proxy {
     authorization: Option<HeaderValue>,
 }
 
-/// Proxies, by the scheme of the store's URL.
+/// The proxies to use, by the scheme of the store's URL.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// For `http://` stores: it forwards whole requests.
+    /// For `http://` stores: this proxy forwards whole requests.
     pub http: Option<Proxy>,
-    /// For `https://` stores: it opens a tunnel (CONNECT).
+    /// For `https://` stores: this proxy opens a tunnel (CONNECT).
     pub https: Option<Proxy>,
     /// Hosts that are reached directly.
     pub bypass: NoProxy,
 }
 
-/// A text that is not a proxy. Errors do not repeat the text, which may contain a password.
+/// The error for a text that is not a proxy. It does not repeat the text, which may contain a
+/// password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
@@ -103,7 +104,7 @@ impl fmt::Display for Proxy {
 }
 
 impl Proxies {
-    /// Returns the proxy for an origin, unless it is reached directly.
+    /// Returns the proxy for an origin; `None` if the origin is reached directly.
     pub(in crate::s3) fn of(&self, origin: &Origin) -> Option<&Proxy> {
         let proxy = if origin.tls { self.https.as_ref() } else { self.http.as_ref() }?;
         let direct = is_link_local(&origin.host) || self.bypass.matches(&origin.host, origin.port);
@@ -111,7 +112,8 @@ impl Proxies {
     }
 }
 
-/// Detects cloud metadata services, which answer for the machine that asks, not for a proxy.
+/// Returns whether the host is link-local, like cloud metadata services, which must answer for this
+/// machine and not for a proxy.
 fn is_link_local(host: &str) -> bool {
     match host.parse() {
         Ok(IpAddr::V4(address)) => address.is_link_local(),

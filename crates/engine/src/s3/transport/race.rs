@@ -1,7 +1,8 @@
-//! Connects to all addresses of a name by RFC 8305: the first one that answers wins.
+//! Connects to all addresses of a name by RFC 8305: the first one that answers is used.
 //!
-//! An attempt starts when the previous one failed, or 250 ms after it began. hyper-util's
-//! `HttpConnector` races the list of one family against the list of the other, and works through
+//! An attempt starts when the previous one fails, or 250 ms after the previous one started.
+//! hyper-util's `HttpConnector` races the list of one family against that of the other, and tries
+//! each list in sequence: a single address that drops packets then costs the whole time-out.
 //! each list in turn: a single address that drops packets then costs the whole time-out.
 
 use std::io;
@@ -21,7 +22,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(super) struct Finished {
     /// The connection, or the error of the last address.
     pub(super) winner: io::Result<(TcpStream, SocketAddr)>,
-    /// Addresses that failed, or had not answered although they started before the winner.
+    /// Addresses that failed, or that had not answered although they started before the winner.
     pub(super) beaten: Vec<SocketAddr>,
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn connect(addresses: Vec<SocketAddr>, attempt_timeout: Duratio
                 Err(error) => {
                     beaten.push(address);
                     last_error = error;
-                    // The next one need not wait any longer.
+                    // The next attempt starts at once.
                     next_start = Instant::now();
                 }
             },
@@ -94,8 +95,9 @@ mod tests {
         (listener, address)
     }
 
-    /// Two A records, one of them dropping SYNs: every connection waited for the whole time-out,
-    /// and `haul cp` failed after 101 s where the AWS CLI succeeded.
+    /// Regression: a name had two A records, and one of the addresses dropped SYNs. Every
+    /// connection waited for the whole time-out, and `haul cp` failed after 101 s where the AWS CLI
+    /// succeeded.
     #[tokio::test]
     async fn an_address_that_drops_packets_costs_a_quarter_of_a_second() {
         let hole = black_hole("127.0.0.2");

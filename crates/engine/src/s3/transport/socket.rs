@@ -1,9 +1,10 @@
-//! The socket below every connection: it records when bytes move, and detects the protocol of its
-//! peer.
+//! The socket that carries every connection: it records when bytes move, and detects the protocol
+//! of its peer.
 //!
-//! Activity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on a bad
-//! link, and every byte that the socket takes in between is progress. The first byte of a peer
-//! reveals https on an http port and the reverse: no TLS record begins like an HTTP answer.
+//! Activity is recorded at the socket, not at the body: a slice of 256 KiB may take minutes on a
+//! bad link, and every byte that the socket accepts meanwhile is progress. The first byte of a peer
+//! shows whether the port speaks https instead of http, or the reverse: no TLS record begins like
+//! an HTTP answer.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +23,7 @@ use super::origin::Origin;
 /// The interval of the kernel's keep-alive probes to an idle peer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// The time when a byte last moved on a connection.
+/// A record of when a byte last moved on a connection.
 #[derive(Clone, Debug)]
 pub(in crate::s3) struct SocketActivity(Arc<Inner>);
 
@@ -49,20 +50,20 @@ impl SocketActivity {
     }
 }
 
-/// A TCP connection to the next hop: the store, or a proxy before it.
+/// A TCP connection to the next hop: the store, or a proxy in front of it.
 #[derive(Debug)]
 pub(super) struct Socket {
     tcp: TcpStream,
     progress: SocketActivity,
-    /// The peer, until its first byte was examined.
+    /// The peer, as long as its first byte has not been examined.
     unheard: Option<Origin>,
     forwarded: bool,
 }
 
 impl Socket {
-    /// Wraps a new connection to `hop`. `forwarded`: a proxy at the other end forwards plain
-    /// requests. `unacknowledged_max`: the link is dead if the peer's kernel acknowledges nothing
-    /// for this long.
+    /// Wraps a new connection to `hop`. `forwarded`: the peer is a proxy that forwards plain
+    /// requests. `unacknowledged_max`: the link counts as dead if the peer's kernel acknowledges
+    /// nothing for this long.
     pub(super) fn new(
         tcp: TcpStream,
         hop: &Origin,

@@ -1,4 +1,4 @@
-//! The TLS configuration of both planes: the trusted certificates.
+//! Builds the TLS configuration of both planes, including the trusted certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use rustls::{ClientConfig, RootCertStore};
 use super::verify::{CertificateVerifier, NoVerification};
 use crate::error::Error;
 
-/// The certificates to accept from stores.
+/// The certificates that are accepted from stores.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::s3) enum Trust<'a> {
     /// Certificates of the system's CAs.
     System,
     /// Certificates of the CAs in this file, and certificates in it.
     Bundle(&'a Path),
-    /// All certificates: for tests on one's own machines.
+    /// All certificates: for tests on the user's own machines.
     Anything,
 }
 
@@ -51,8 +51,8 @@ fn verifier(
         Trust::Bundle(path) => bundle(path)?,
     };
     let mut roots = RootCertStore::empty();
-    // Skip certificates that cannot be parsed, like every client. If none is left, the first TLS
-    // connection fails, and plain HTTP needs none.
+    // Skip certificates that cannot be parsed, as every client does. If none is left, the first TLS
+    // connection fails; plain HTTP needs no certificate.
     let (_, _) = roots.add_parsable_certificates(certificates.iter().cloned());
     Ok(Arc::new(CertificateVerifier::new(roots, certificates, provider)))
 }

@@ -1,8 +1,8 @@
-//! Large reads through TLS.
+//! Makes reads through TLS larger.
 //!
-//! rustls reads its socket 4 KiB at a time, and gives out one record of at most 16 KiB for each
-//! read. Of a download that is a system call for every page and a wake-up for every record. So the
-//! socket below is read into a buffer, and a read above takes as many records as there are.
+//! rustls reads its socket 4 KiB at a time, and returns one record of at most 16 KiB for each read.
+//! In a download that means a system call for every page and a wake-up for every record. So the
+//! socket is read into a buffer, and each read returns as many records as are available.
 
 use std::io;
 use std::pin::Pin;
@@ -13,18 +13,18 @@ use tokio_rustls::client::TlsStream;
 
 use super::{BoxIo, Io};
 
-/// Bytes of one read of the socket: several records.
+/// The number of bytes in one read of the socket: several records.
 const READ_BYTES: usize = 128 * 1024;
 
-/// What TLS is spoken over.
+/// The transport that TLS runs on.
 pub(super) type Below = BufReader<BoxIo>;
 
-/// Puts the buffer before a connection.
+/// Puts a read buffer in front of a connection.
 pub(super) fn buffered(io: BoxIo) -> Below {
     BufReader::with_capacity(READ_BYTES, io)
 }
 
-/// A TLS connection whose reads take all records that are there.
+/// A TLS connection whose reads return all available records.
 pub(super) struct TlsReads(pub(super) TlsStream<Below>);
 
 impl Io for TlsReads {
@@ -43,8 +43,8 @@ impl AsyncRead for TlsReads {
     }
 }
 
-/// Reads until the buffer is full or nothing more is there. An error after some bytes comes again
-/// with the next read.
+/// Reads until the buffer is full or no more bytes are available. An error after some bytes is
+/// returned by the next read.
 fn fill(
     io: &mut (impl AsyncRead + Unpin),
     context: &mut Context<'_>,
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives its records one by one, then waits, and fails at the end.
+    /// A reader that returns its records one by one, then waits, and fails at the end.
     struct Records(Vec<&'static [u8]>, bool);
 
     impl AsyncRead for Records {

@@ -1,4 +1,4 @@
-//! A tunnel through a proxy: CONNECT, followed by the bytes of the store.
+//! Opens a tunnel through a proxy: CONNECT, followed by the bytes of the store.
 
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Request, StatusCode};
@@ -28,7 +28,7 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
         _ => refused(in_one_line(&error), false),
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
-    // Ends with the sender, or hands the connection over.
+    // The task ends with the sender, or when it hands the connection over.
     tokio::spawn(connection.with_upgrades());
     let mut request = Request::connect(origin.host_and_port())
         .header(HOST, origin.host_and_port())
@@ -47,7 +47,7 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Err(refused("it wants another user or password (407)".into(), true))
         }
-        // A server behind it is unavailable (502, 503, 504): that may pass.
+        // A server behind the proxy is unavailable (502, 503, 504), which may be temporary.
         status => {
             Err(refused(format!("it answered {}", status.as_u16()), !status.is_server_error()))
         }

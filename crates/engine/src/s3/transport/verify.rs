@@ -1,7 +1,7 @@
 //! Decides whether a server's certificate is trusted.
 //!
 //! webpki decides, with one exception that OpenSSL makes too: a certificate that is itself in the
-//! bundle is trusted, whether it may act as a CA or not. `openssl req -x509` makes such
+//! bundle is trusted, whether or not it may act as a CA. `openssl req -x509` makes such
 //! certificates, and webpki refuses them as `CaUsedAsEndEntity` even if they are the trusted root.
 //! Dates, purpose and name are still checked.
 
@@ -18,10 +18,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Accepts certificates that webpki accepts, and certificates in the bundle.
+/// A verifier that accepts certificates that webpki accepts, and certificates in the bundle.
 #[derive(Debug)]
 pub(super) struct CertificateVerifier {
-    /// `None` without a single trusted CA: then only the bundle's own certificates are accepted.
+    /// `None` if there is no trusted CA: then only the bundle's own certificates are accepted.
     webpki: Option<Arc<WebPkiServerVerifier>>,
     bundle: HashSet<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -42,8 +42,8 @@ impl CertificateVerifier {
         }
     }
 
-    /// Returns true if only the issuer is wrong. webpki reports that after it has checked the dates
-    /// (verified by the test `dates_of_a_certificate_in_the_bundle_are_checked`).
+    /// Returns true if the issuer is the only problem. webpki reports the issuer after it has
+    /// checked the dates (verified by the test `dates_of_a_certificate_in_the_bundle_are_checked`).
     fn is_only_about_its_issuer(error: &Error) -> bool {
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
@@ -101,7 +101,7 @@ impl ServerCertVerifier for CertificateVerifier {
     }
 }
 
-/// Accepts every certificate; the peer must still have its key.
+/// A verifier that accepts every certificate; the peer must still have the certificate's key.
 #[derive(Debug)]
 pub(super) struct NoVerification {
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,8 +1,8 @@
 //! Detects a URL with the wrong scheme by the behaviour of the peer.
 //!
-//! The first byte of most peers reveals it ([`super::socket`]). Others send a redirect to https, an
-//! HTTP answer with a complaint, or silently close the connection; then one greeting in the other
-//! protocol decides.
+//! The first byte of most peers shows it ([`super::socket`]). Other peers send a redirect to https,
+//! an HTTP answer that reports the problem, or silently close the connection; in that case one
+//! greeting in the other protocol decides.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -28,7 +28,7 @@ const COMPLAINTS: [&str; 3] = [
     "speaking plain HTTP to an SSL-enabled server port",
 ];
 
-/// Origins that have answered: their scheme is right.
+/// The origins that have answered: their scheme is right.
 #[derive(Debug, Default)]
 pub(super) struct Heard(Mutex<HashSet<Origin>>);
 
@@ -45,8 +45,8 @@ impl Heard {
     }
 }
 
-/// Returns true if an answer to a plain request may be about the scheme, so that its body is worth
-/// checking.
+/// Returns true if an answer to a plain request may be about the scheme, so that its body should be
+/// checked.
 pub(in crate::s3) fn is_suspect(origin: &Origin, status: StatusCode, headers: &HeaderMap) -> bool {
     let is_xml = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"xml"));
     !origin.tls && (status.is_redirection() || (status == StatusCode::BAD_REQUEST && !is_xml))
@@ -73,13 +73,14 @@ pub(in crate::s3) fn of_answer(
 }
 
 impl Transport {
-    /// Records that an origin answered, so that no failure is blamed on its scheme.
+    /// Records that an origin answered, so that no failure is attributed to its scheme.
     pub(in crate::s3) fn heard(&self, origin: &Origin) {
         self.heard.insert(origin);
     }
 
-    /// Greets the origin in the other protocol after a silently closed connection. `None` if it has
-    /// answered before, is behind a proxy, or does not understand that either.
+    /// Greets the origin in the other protocol after a silently closed connection. `None` if the
+    /// origin has answered before, is behind a proxy, or does not understand the other protocol
+    /// either.
     pub(in crate::s3) async fn diagnose(&self, origin: &Origin) -> Option<ConnectError> {
         if self.heard.contains(origin) || self.proxies.of(origin).is_some() {
             return None;
@@ -94,7 +95,8 @@ impl Transport {
         }
     }
 
-    /// Returns the error of reading the answer; the socket fails if it is in the other protocol.
+    /// Greets the origin in the other protocol, and returns the error of reading the answer. The
+    /// socket fails if the answer is in that protocol.
     async fn greet_otherwise(&self, origin: &Origin) -> Option<std::io::Error> {
         let (tcp, _) = self.dial(origin, GREETING_TIMEOUT).await.ok()?;
         let mut socket = Socket::new(tcp, origin, false, self.unacknowledged_max).ok()?;

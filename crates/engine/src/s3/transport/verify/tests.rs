@@ -1,4 +1,4 @@
-//! Trusted and refused certificates, created by openssl like those of most owners.
+//! Tests trusted and refused certificates, which openssl creates as most users would.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ fn in_days(days: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400))
 }
 
-/// A self-signed certificate made by plain `openssl req -x509` was refused as `CaUsedAsEndEntity`
-/// although it was the trusted root itself.
+/// Regression: a self-signed certificate made by plain `openssl req -x509` was refused as
+/// `CaUsedAsEndEntity` although it was the trusted root itself.
 #[test]
 fn a_self_signed_certificate_in_the_bundle_is_trusted() {
     let own = certificate(&SAN);
@@ -72,7 +72,7 @@ fn dates_of_a_certificate_in_the_bundle_are_checked() {
     assert!(matches!(before, Err(CertificateError::NotValidYetContext { .. })), "{before:?}");
 }
 
-/// The common name alone does not count: the list of names is empty then.
+/// The common name alone does not count: the list of names is then empty.
 #[test]
 fn a_certificate_without_a_name_presents_none() {
     let own = certificate(&[]);
