@@ -93,9 +93,9 @@ impl Engine {
 
     /// Copies many files: folders, prefixes, lists of names. Must be called inside a tokio runtime.
     ///
-    /// The engine's store is that of the target, or of a download that of the source. Failures of
-    /// single files are part of the report. A pause leaves what a later run of the same tree
-    /// continues, if the tree has a journal.
+    /// The engine's store is the target's; for a download, the source's. Failures of single files
+    /// are part of the report. After a pause, a later run of the same tree resumes it, if the tree
+    /// has a journal.
     pub fn tree(
         &self,
         sources: Vec<TreeSource>,
@@ -122,7 +122,8 @@ impl Engine {
     }
 
     /// Waits until every transfer has ended, including dropped ones that still have parts to
-    /// remove: a drop cannot wait. A transfer that is not stopped runs to its own end first.
+    /// remove, because a drop cannot wait. A transfer that is not stopped runs to its own end
+    /// first.
     pub async fn close(self) {
         self.resources.idle().await;
     }

@@ -90,10 +90,11 @@ pub enum Error {
         /// The bytes that its parts can hold.
         capacity_bytes: u64,
     },
-    /// P4: a stream that is read again ended before what an earlier run had sent of it.
+    /// P4: a stream that is read again ended before the point up to which an earlier run had sent
+    /// it.
     #[error("{source_name} is shorter than what had arrived of it")]
     StreamShorter {
-        /// What the stream is called.
+        /// The name of the stream.
         source_name: String,
     },
     /// Parts of a stream do not fit the memory, and cannot be spooled to a file.
@@ -267,21 +268,22 @@ pub enum Error {
     UnusableName {
         /// The name, or the path that has it.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         reason: String,
     },
-    /// A tree that is not begun, or not finished, because the result could not be what was wanted.
+    /// A tree that was not started, or not finished, because its result could not be the intended
+    /// one.
     #[error("{problem}")]
     TreeRefused {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// The copy is there, and its source was kept because the copy is not proven.
+    /// The copy exists, but its source was kept because the copy is not proven.
     #[error("{source_name} was copied and kept: {reason}")]
     SourceKept {
         /// The source of the move.
         source_name: String,
-        /// Why it was not removed.
+        /// The reason why it was not removed.
         reason: String,
     },
     /// The configuration does not lead to a store.
@@ -300,7 +302,7 @@ pub enum Error {
     Internal(String),
 }
 
-/// Prints where a request failed: "s3://bucket/key, part 7, after 3 attempts".
+/// Formats where a request failed: "s3://bucket/key, part 7, after 3 attempts".
 struct FailedRequest<'a> {
     subject: &'a Subject,
     part: Option<PartNumber>,

@@ -68,13 +68,13 @@ pub enum Event {
         /// The parts that had arrived but differ from the current source.
         differing_parts: Vec<PartNumber>,
     },
-    /// A stream is read again whose earlier run left parts: each is compared before it counts.
+    /// A stream is read again after an earlier run left parts: each is compared before it counts.
     StreamResumed {
-        /// The store's name for the upload.
+        /// The id of the upload.
         upload_id: UploadId,
-        /// Bytes at the store.
+        /// The number of bytes at the store.
         stored_bytes: u64,
-        /// Parts at the store.
+        /// The number of parts at the store.
         stored_parts: u32,
     },
     /// CreateMultipartUpload was answered.
@@ -169,37 +169,37 @@ pub enum Event {
     },
     /// Of a tree: a file has arrived; in a dry run, it would be sent.
     FileCopied {
-        /// Where from.
+        /// The source of the file.
         source: String,
-        /// Where to.
+        /// The target of the file.
         target: String,
-        /// Its length.
+        /// The length of the file in bytes.
         size_bytes: u64,
-        /// Nothing was sent.
+        /// Whether this is a dry run, in which nothing was sent.
         dry_run: bool,
     },
     /// Of a tree: a file or an object was removed; in a dry run, it would be.
     FileRemoved {
-        /// Which.
+        /// The file or object.
         target: String,
-        /// Nothing was removed.
+        /// Whether this is a dry run, in which nothing was removed.
         dry_run: bool,
     },
     /// Of a tree: a file was not copied, or not removed.
     FileFailed {
-        /// Where from.
+        /// The source of the file.
         source: String,
-        /// Where to.
+        /// The target of the file.
         target: String,
-        /// Why.
+        /// The reason of the failure.
         reason: String,
     },
-    /// Of a sync: so many files of the target are not in the source and will be removed.
+    /// Of a sync: files of the target that are not in the source will be removed.
     Removing {
-        /// How many.
+        /// The number of files.
         count: u64,
     },
-    /// A warning for a person.
+    /// A warning for the user.
     Warning {
         /// The text of the warning.
         message: String,
@@ -207,7 +207,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// As it is reported of one file among many; `None`: it is an ordinary step.
+    /// Returns the event as it is reported for one file among many; `None` if it is an ordinary
+    /// step.
     fn of_file(self, name: &str) -> Option<Self> {
         let named = |text: String| format!("{name}: {text}");
         match self {
@@ -242,7 +243,8 @@ const EVENTS_WAITING_MAX: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct EventSender {
     sending: Arc<Sending>,
-    /// Of one file of a tree: its name. Only what a person should know of it is sent.
+    /// The name of the file, if the sender is for one file of a tree. Then only events that the
+    /// user should see are sent.
     file: Option<Arc<str>>,
 }
 
@@ -254,9 +256,9 @@ struct Sending(Arc<Mutex<Queue>>);
 struct Queue {
     events: VecDeque<Event>,
     reader: Option<Waker>,
-    /// The reader was dropped.
+    /// Whether the reader was dropped.
     unread: bool,
-    /// A reader has asked for events: it will ask for more.
+    /// Whether a reader has requested events, and will therefore request more.
     read: bool,
     ended: bool,
 }
@@ -278,7 +280,7 @@ impl EventSender {
         queue.read && !queue.unread && queue.events.len() > EVENTS_WAITING_MAX / 2
     }
 
-    /// Sends what one file of a tree has to report, with its name.
+    /// Creates a sender for one file of a tree, which reports events with the file's name.
     pub(crate) fn of_file(&self, name: &str) -> Self {
         Self { sending: Arc::clone(&self.sending), file: Some(name.into()) }
     }

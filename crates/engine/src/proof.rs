@@ -24,10 +24,10 @@ pub enum Proof {
     Unproven,
 }
 
-/// The result of comparing an answer with the sent bytes.
+/// The judgement on a part after comparing the store's answer with the sent bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// The answer settles it.
+    /// The answer proves the part, or shows that no proof is possible.
     Proven(Proof),
     /// The ETag must be compared with an MD5 of the bytes.
     NeedsMd5([u8; 16]),

@@ -1,5 +1,5 @@
-//! The subject of a failed request: errors have it as a value, so that a program can compare it and
-//! a person reads an address.
+//! Names the subject of a failed request. Errors contain it as a value, so that a program can
+//! compare it and the user reads an address.
 
 use std::fmt;
 

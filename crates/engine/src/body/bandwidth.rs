@@ -1,8 +1,8 @@
-//! A limit on the bytes per second that all transfers of an engine send and receive together.
+//! Limits the bytes per second that all transfers of an engine send and receive together.
 //!
 //! A body that wants to transfer bytes reserves the next interval and waits for its beginning.
-//! Reservations follow each other without gaps, so the rate holds for any number of bodies. Does
-//! not know who reserves or what the bytes are.
+//! Reservations follow each other without gaps, so the rate holds for any number of bodies. This
+//! file deliberately does not know what the bodies and their bytes are.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Bandwidth {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(begins) => return,
-                // The sender lives as long as `self`, so an error cannot come.
+                // The sender lives as long as `self`, so an error is impossible.
                 _ = rate.changed() => {}
             }
         }
@@ -88,7 +88,7 @@ impl Bandwidth {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(bytes_per_s.max(1));
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let mut free_at = self.0.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first bytes after a rest have no time to catch up with.
+        // The first bytes after an idle time have no delay to catch up.
         let begins = free_at.map_or(now, |free| if free < earliest { now } else { free });
         *free_at = begins.checked_add(takes);
         begins

@@ -18,19 +18,19 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter whose bytes move no faster than `bandwidth` allows.
+    /// Creates a meter whose bytes move no faster than `bandwidth` allows.
     pub fn limited(bandwidth: Bandwidth) -> Self {
         Self { bandwidth, ..Self::default() }
     }
 
     /// Records that a request has a connection: from now on the store may know of it, even without
-    /// a body. False if it was stopped and must not be sent.
+    /// a body. Returns false if the request was stopped and must not be sent.
     pub fn begin(&self) -> bool {
         self.tap.0.fetch_or(BEGUN, Ordering::AcqRel) & STOPPED == 0
     }
 
-    /// Adds bytes that leave for the store. False if the request was stopped: then they must not
-    /// leave.
+    /// Adds bytes that leave for the store. Returns false if the request was stopped, so that they
+    /// must not leave.
     pub fn add(&self, bytes: u64) -> bool {
         if self.tap.0.fetch_add(bytes, Ordering::AcqRel) & STOPPED != 0 {
             return false;
@@ -45,7 +45,7 @@ impl Meter {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// The limit on bytes per second of all transfers of the engine.
+    /// Returns the limit on bytes per second of all transfers of the engine.
     pub fn bandwidth(&self) -> &Bandwidth {
         &self.bandwidth
     }
@@ -73,18 +73,19 @@ impl Meter {
     }
 }
 
-/// No more bytes of the request may leave.
+/// The flag that no more bytes of the request may leave.
 const STOPPED: u64 = 1 << 63;
-/// The request has a connection.
+/// The flag that the request has a connection.
 const BEGUN: u64 = 1 << 62;
 
-/// Stops one request between two of its bytes. The rest of the number counts those that left.
+/// A valve that stops one request between two of its bytes. The rest of the number counts the bytes
+/// that left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap(Arc<AtomicU64>);
 
 impl Tap {
-    /// Stops further bytes. True if all `size_bytes` of the body had left: the store may execute
-    /// the request. Otherwise it never can.
+    /// Stops further bytes. Returns true if all `size_bytes` of the body had left, so that the
+    /// store may execute the request; otherwise the store never can.
     pub(crate) fn stop(&self, size_bytes: u64) -> bool {
         has_left(self.0.fetch_or(STOPPED, Ordering::AcqRel), size_bytes)
     }

@@ -289,10 +289,10 @@ pub struct PayloadBody {
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Bytes that leave piece by piece, because the bandwidth is limited.
+/// The state of a body that leaves piece by piece, because the bandwidth is limited.
 struct Slowed {
     bytes: Bytes,
-    /// False of framing.
+    /// Whether the bytes belong to the payload; false for framing.
     of_payload: bool,
     /// The wait for the next piece, and its size.
     waiting: Option<(Wait, usize)>,
@@ -381,8 +381,8 @@ impl Sending {
 }
 
 impl PayloadBody {
-    /// The next piece, and how many of its bytes are the payload's, no earlier than the bandwidth
-    /// allows.
+    /// Returns the next piece, and how many of its bytes belong to the payload, no earlier than the
+    /// bandwidth allows.
     fn poll_paced(
         &mut self,
         context: &mut Context<'_>,

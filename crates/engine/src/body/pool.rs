@@ -82,7 +82,7 @@ impl BufferPool {
     }
 }
 
-/// Where the aligned bytes of a buffer begin.
+/// Returns the position of the first aligned byte of a buffer.
 fn first_aligned(buffer: &[u8]) -> usize {
     buffer.as_ptr().align_offset(SLICE_ALIGNMENT).min(SLICE_ALIGNMENT)
 }

@@ -16,7 +16,7 @@ struct Budget {
     most_tenths: u32,
 }
 
-/// A failure costs ten tenths, a success earns one.
+/// The cost of a failure in tenths; a success earns one tenth.
 const COST_TENTHS: u32 = 10;
 
 impl RetryBudget {
@@ -28,7 +28,7 @@ impl RetryBudget {
         Self(Arc::new(Budget { tenths: AtomicU32::new(most_tenths), most_tenths }))
     }
 
-    /// Pays for one more attempt; false if nothing is left.
+    /// Pays for one more attempt; returns false if the budget is used up.
     #[must_use]
     pub fn pay(&self) -> bool {
         self.change(|tenths| tenths.checked_sub(COST_TENTHS))

@@ -28,7 +28,7 @@ struct GateState {
 /// The right to have one request in flight; released on drop.
 #[derive(Debug)]
 pub struct Pass {
-    /// `None` once it is void.
+    /// `None` if dropping the pass must not change the gate.
     gate: Option<Gate>,
     slot: Slot,
 }
@@ -46,7 +46,8 @@ impl Gate {
         Self::limited(max, Bandwidth::default())
     }
 
-    /// As [`Gate::new`], and fewer while `bandwidth` is too small for so many.
+    /// Creates a gate like [`Gate::new`], with fewer requests while `bandwidth` is too small for
+    /// `max`.
     pub fn limited(max: u32, bandwidth: Bandwidth) -> Self {
         let throttle = Throttle::new(max);
         Self(Arc::new(Mutex::new(GateState { throttle, bandwidth, waiting: VecDeque::new() })))
@@ -68,7 +69,7 @@ impl Gate {
         receiver.await.expect("a gate that is waited at exists")
     }
 
-    /// Requests that may ever be in flight at once.
+    /// Returns the maximum number of requests that may ever be in flight at once.
     pub fn most(&self) -> u32 {
         self.state().throttle.most()
     }
@@ -115,8 +116,8 @@ impl Turn {
         self.0 = None;
     }
 
-    /// Returns the pass when it is this transfer's turn; never ready outside of the queue. Dropping
-    /// the future keeps the place.
+    /// Returns the pass when it is this transfer's turn; never ready while the transfer is not in
+    /// the queue. Dropping the future keeps its position.
     pub(crate) async fn pass(&mut self) -> Pass {
         let pass = match &mut self.0 {
             Some(waiting) => waiting.await,

@@ -1,4 +1,4 @@
-//! What payloads send in each of the three ways, and how fast.
+//! Tests the bytes that payloads send in each of the three ways, and how fast.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -87,7 +87,7 @@ async fn a_streamed_payload_is_framed_and_hashed_while_it_is_sent() {
     }
 }
 
-/// The checksum of a part of two versions would be right: the store must never see it.
+/// The checksum of a part made of two versions would match, so the store must never receive it.
 #[tokio::test]
 async fn a_source_that_changes_while_it_is_streamed_gets_no_trailer() {
     for cached in [true, false] {
