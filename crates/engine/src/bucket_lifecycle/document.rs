@@ -17,7 +17,7 @@ const ID_CHARS_MAX: usize = 255;
 /// The maximum size of a document: AWS allows 1,000 rules, which need far less.
 const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The text is not a lifecycle configuration.
+/// The error for a text that is not a lifecycle configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DocumentError(String);

@@ -104,7 +104,7 @@ impl Journal {
         }
         if let Err(error) = self.file.write_all(&bytes) {
             self.torn = true;
-            // If that fails too, the next append begins with it.
+            // If this fails too, the next append repeats it first.
             let _ = self.cut(self.good_bytes);
             return Err(io_error("written", &self.path)(error));
         }
@@ -112,7 +112,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what a full disk leaves behind.
+    /// Writes a partial record, as a full disk leaves it.
     #[cfg(test)]
     pub(super) fn tear(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.torn = true;

@@ -250,7 +250,8 @@ mod tests {
         assert_eq!(desk.find(&other, STORE, "key").id, id);
     }
 
-    /// The journal of the file is preferred to the journal that was started at the file's new path.
+    /// The journal of the file takes precedence over the one that was started at the file's new
+    /// path.
     #[test]
     fn the_file_itself_wins_over_its_path() {
         let desk = Desk::new();
@@ -304,7 +305,7 @@ mod tests {
         // One file for several keys, or several files for one store, are not related.
         assert_eq!(desk.relations(&file, STORE, "other-key"), []);
         assert_eq!(desk.relations(&copy, "http://i", "key"), []);
-        // But not under its old name.
+        // The file is not related under its old name.
         desk.rename("file", "moved");
         assert_eq!(desk.relations(&desk.source("moved"), STORE, "moved"), [Relation::FileMoved]);
         assert_eq!(desk.relations(&copy, STORE, "key"), [Relation::SameKeySourceMoved]);

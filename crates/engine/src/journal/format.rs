@@ -15,8 +15,8 @@ use haul_parts::{ChecksumAlgorithm, Hasher};
 use super::record::Record;
 
 /// The version of the format. The checksums of records cover it, so that a file of another version
-/// is never mistaken for a damaged one. Version 1 did not record the store that its environment
-/// meant.
+/// is never mistaken for a damaged one. Version 1 did not record the store that the environment
+/// selected.
 pub const VERSION: u8 = 2;
 
 /// The first bytes of every journal.
@@ -79,8 +79,8 @@ pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
     let Some((magic, mut rest)) = file.split_first_chunk::<8>() else {
         return Err(FormatError::Empty);
     };
-    // A flipped bit here is no reason to lose an upload: the records prove that they are intact and
-    // of this version, because other versions compute their checksums differently.
+    // A flipped bit in the magic is not a reason to lose an upload: the records prove that they are
+    // intact and of this version, because other versions compute their checksums differently.
     if *magic != MAGIC && decode_one(rest).is_none() {
         let same_kind = magic[..7] == MAGIC[..7];
         return Err(if same_kind {

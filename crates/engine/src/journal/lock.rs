@@ -1,8 +1,9 @@
-//! The lock of a journal: one process at a time holds it, and loses it when it ends.
+//! Locks a journal: one process at a time holds the lock, and loses it when it ends.
 //!
 //! Listing the journals has to show which are in use, and can detect that only by taking a shared
-//! lock for an instant. An opener that meets such an instant must not take it for another process:
-//! if it can get a shared lock too, no process holds the exclusive one, and the opener retries.
+//! lock for an instant. A process that opens the journal at that instant must not mistake the list
+//! for another holder: if it can get a shared lock too, no process holds the exclusive one, and it
+//! retries.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,7 +15,7 @@ use super::format;
 use super::private;
 use super::record::Record;
 
-/// The maximum number of retries of an opener: each meeting is over in microseconds.
+/// The maximum number of retries when opening: each conflict with a list is over in microseconds.
 const TRIES_MAX: u32 = 1000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
@@ -80,9 +81,9 @@ mod tests {
     use super::super::JournalFolder;
     use super::*;
 
-    /// `ls * | xargs -P8 -n1 haul cp …` failed now and then: "another process is already working on
-    /// this upload". That was wrong: each command lists all journals, and the list took the lock of
-    /// each for an instant.
+    /// Regression: `ls * | xargs -P8 -n1 haul cp …` sometimes failed with "another process is
+    /// already working on this upload", although none was: each command lists all journals, and the
+    /// list took the lock of each for an instant.
     #[test]
     fn a_list_keeps_no_process_from_opening() {
         let root = tempfile::tempdir().unwrap();

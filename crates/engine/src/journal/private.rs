@@ -20,8 +20,8 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     check_folder(folder).map(drop)
 }
 
-/// Refuses a folder of another user, and removes others' permissions from one of this user's.
-/// False: there is none.
+/// Refuses a folder of another user, and removes other users' permissions from a folder of this
+/// user. Returns false if there is no folder.
 pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     let link = match fs::symlink_metadata(folder) {
         Ok(link) => link,
@@ -97,8 +97,8 @@ mod tests {
         fs::metadata(path).expect("it is there").mode() & 0o777
     }
 
-    /// Journals were 0644 in folders of 0755: every user of the machine could read which file is
-    /// sent where.
+    /// Regression: journals were 0644 in folders of 0755, so every user of the machine could read
+    /// which file is sent where.
     #[test]
     fn journals_and_their_folders_are_their_users_alone() {
         let root = tempfile::tempdir().unwrap();
@@ -109,14 +109,14 @@ mod tests {
         assert_eq!(mode(&root.path().join("state/haul")), 0o700);
         drop(journal);
 
-        // As an earlier version left them: the first access restricts the mode.
+        // An earlier version left these modes; the first access restricts them.
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         folder.list().unwrap();
         assert_eq!((mode(&file), mode(folder.path())), (0o600, 0o700));
     }
 
-    /// Root's `haul resume --all` followed a journal that another user had put there.
+    /// Regression: root's `haul resume --all` used a journal that another user had put there.
     #[test]
     fn what_is_not_the_users_own_is_refused_and_named() {
         let root = tempfile::tempdir().unwrap();
@@ -135,7 +135,8 @@ mod tests {
             folder.unreadable().unwrap().into_iter().map(|journal| journal.id).collect();
         assert_eq!(named, ["link", "pipe"]);
 
-        // Only root can give a file away; the tests of the command do, when they run as root.
+        // Only root can give a file away; the tests of the command cover that when they run as
+        // root.
         if rustix::process::geteuid().is_root() {
             rustix::fs::chown(
                 folder.path().join("own.journal"),

@@ -71,13 +71,13 @@ impl Retries {
         self.wait(attempt, failure).filter(|_| self.budget.pay())
     }
 
-    /// Pays for one more attempt whose wait is known; false if nothing is left.
+    /// Pays for one more attempt whose wait is known; returns false if the budget is used up.
     #[must_use]
     pub fn pay(&self) -> bool {
         self.budget.pay()
     }
 
-    /// Earns a little back for a success.
+    /// Returns a small share to the budget for a success.
     pub fn earn(&self) {
         self.budget.earn();
     }

@@ -1,12 +1,13 @@
-//! The limit of requests in flight at one store. Pure: no clock, no tasks.
+//! Limits the requests in flight at one store. No I/O, clock or tasks.
 //!
-//! Low at the start, raised by each success; halved when the store throttles (`503 SlowDown`, trap
-//! 32), and raised again one by one. A request that waits for its next attempt keeps its slot:
-//! otherwise, at an unavailable store, requests that were never tried would fail one after the
-//! other in no time.
+//! The limit is low at the start and raised by each success; it is halved when the store throttles
+//! (`503 SlowDown`, trap 32), and then raised again one by one. A request that waits for its next
+//! attempt keeps its slot: otherwise, at an unavailable store, untried requests would fail one
+//! after the other within moments.
 
-/// The requests in flight at the start. Sixteen that share a link all arrive late and together: a
-/// run that was killed within its first second kept nothing. Two arrive in an eighth of that time.
+/// The requests in flight at the start. If sixteen share a link, all of them arrive late and
+/// together: a run that was killed within its first second kept nothing. Two arrive in an eighth of
+/// that time.
 const AT_START: u32 = 2;
 
 /// The slots that each success adds at the start: two, then six, then all of the default sixteen.
@@ -19,7 +20,7 @@ const RECOVERY_STREAK: u32 = 8;
 #[derive(Debug)]
 pub struct Throttle {
     max: u32,
-    /// Most places while the bytes per second are limited.
+    /// The maximum number of slots while the bandwidth is limited.
     ceiling: u32,
     /// The current number of slots: few at the start, halved by throttling, raised by successes.
     allowed: u32,
@@ -94,7 +95,7 @@ impl Throttle {
         }
     }
 
-    /// Requests that may ever be in flight at once.
+    /// Returns the maximum number of requests that may ever be in flight at once.
     pub fn most(&self) -> u32 {
         self.max
     }

@@ -80,8 +80,9 @@ impl FileSource {
         })
     }
 
-    /// Opens the file of a journal: as [`FileSource::open`], but keeps the recorded path, so that
-    /// the same journal is found even if a folder on the path has become a link since.
+    /// Opens the file that a journal records, like [`FileSource::open`], but keeps the recorded
+    /// path, so that the same journal is found even if a folder on the path has become a link
+    /// since.
     pub fn remembered(source: &FileRecord) -> Result<Self, OpenError> {
         Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
@@ -120,7 +121,8 @@ impl Source for FileSource {
         if self.held.is_some() {
             return Ok(());
         }
-        // The open file, not the path: a file replaced by rename is still the one we read.
+        // Checks the open file, not the path: if a rename has replaced the file, we still read the
+        // old one.
         let now = FileIdentity::of(&self.file.metadata().map_err(Change::Gone)?);
         self.identity.change_to(&now).map_or(Ok(()), Err)
     }
@@ -150,7 +152,7 @@ pub(crate) fn settled(path: &Path) -> PathBuf {
     }
 }
 
-/// Reads as much as one call returns; nothing beyond the end.
+/// Reads as many bytes as one call returns; none beyond the end.
 pub(super) fn read_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset_bytes)
 }
@@ -219,7 +221,8 @@ mod tests {
         for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
             assert_eq!(path(name), root.join("w/f"), "{name}");
         }
-        // Tomorrow the link may lead to another file; the same command must still find its journal.
+        // The link may lead to another file later, but the same command must still find its
+        // journal.
         assert_eq!(path("link"), root.join("link"));
 
         // A journal's path stays the same, whatever happens to the folders.
@@ -237,8 +240,8 @@ mod tests {
         assert!(matches!(missing, Err(OpenError::Unreadable { .. })));
     }
 
-    /// The kernel reports 0 bytes for every file in /proc. `haul cp /proc/version` created an empty
-    /// object from it, proven by checksum, exit code 0.
+    /// Regression: the kernel reports 0 bytes for every file in /proc, and `haul cp /proc/version`
+    /// created an empty object from it, proven by checksum, with exit code 0.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_proc_has_the_content_that_is_read_of_it() {
@@ -252,8 +255,8 @@ mod tests {
         assert!(Source::identity(&source).is_none(), "no later run could recognise it");
     }
 
-    /// Files in /sys report a page: reading them failed with "failed to fill whole buffer", like a
-    /// broken disk.
+    /// Regression: files in /sys report a page, and reading them failed with "failed to fill whole
+    /// buffer", like a broken disk.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_sys_ends_where_its_content_does() {

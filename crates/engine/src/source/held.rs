@@ -1,9 +1,9 @@
-//! A short file whose content is read at once when it is opened, for trees of many files.
+//! Reads the whole content of a short file when the file is opened, for trees of many files.
 //!
 //! The file is opened, read and checked twice on one blocking thread, so that no later step waits
 //! for a disk. Both checks must agree; if the file was written within the last tick of the clock,
-//! the read waits, as in [`super::identity`]. The file is not synced first: what was read is sent,
-//! whatever a mapping writes later.
+//! the read waits, as in [`super::identity`]. The file is not synced first: the bytes that were
+//! read are sent, even if a memory mapping writes others later.
 
 use std::fs::File;
 use std::io::{self, Read};

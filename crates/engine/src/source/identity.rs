@@ -73,12 +73,12 @@ impl FileIdentity {
 /// Makes the next write to a file detectable: writes dirty pages back, and waits until the tick of
 /// its last change is over.
 pub(super) fn settle(file: &File) -> io::Result<Metadata> {
-    // Refused on a read-only file system and the like, where no page is dirty.
+    // This fails on a read-only file system, for example, where no page is dirty.
     let _ = file.sync_data();
     examine_settled(file)
 }
 
-/// The same without writing anything back.
+/// Waits until the tick of the last change is over, without writing anything back.
 pub(super) fn examine_settled(file: &File) -> io::Result<Metadata> {
     for _ in 1..LOOKS_MAX {
         let metadata = file.metadata()?;
@@ -158,8 +158,8 @@ mod tests {
         assert!(!nowhere.is_same_file(&nowhere), "without a place nothing is known");
     }
 
-    /// Times advance in ticks: a write within the tick of the last check had the same times, and
-    /// was never detected.
+    /// Regression: times advance in ticks, so a write within the tick of the last check left the
+    /// times unchanged and was never detected.
     #[test]
     fn a_write_right_behind_the_last_look_changes_the_times() {
         let folder = tempfile::tempdir().unwrap();

@@ -62,7 +62,7 @@ pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, U
             let held = Some(read_whole(file, now.len())?);
             return Ok(Examined { metadata: now, held });
         }
-        // Written to between the two checks: an ordinary file.
+        // The file was written to between the two checks, so it is an ordinary file.
         metadata = now;
     }
     Ok(Examined { metadata, held: None })
@@ -70,7 +70,8 @@ pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, U
 
 fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
     let has_byte_at = |offset_bytes| match read_at(file, offset_bytes, &mut [0]) {
-        // Generated while it is read: some only from the beginning, some in fixed units.
+        // The file is generated while it is read: some can be read only from the beginning, or in
+        // fixed units.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotSeekable | io::ErrorKind::InvalidInput) =>
         {
@@ -87,8 +88,8 @@ fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
 
 fn read_whole(mut file: &File, announced_bytes: u64) -> Result<Bytes, Unexamined> {
     let mut content = vec![];
-    // Always the same buffer, and the cursor, which nothing else moves: some files accept reads of
-    // certain sizes only.
+    // Reads with buffers of one size and with the file's cursor, which no other code moves: some
+    // files accept only reads of certain sizes.
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match file.read(&mut buffer) {

@@ -86,7 +86,7 @@ pub async fn inventory(
     if !found.exact_key_only || !is_empty || prefix.is_empty() {
         return Ok(found);
     }
-    // Newer releases of MinIO list every upload without a prefix.
+    // Without a prefix, newer releases of MinIO list every upload.
     let mut all = listed(store, bucket, "", options).await?;
     all.uploads.retain(|upload| upload.upload.object.key.as_str().starts_with(prefix));
     all.unlisted.retain(|unlisted| unlisted.summary.key.starts_with(prefix));
@@ -192,7 +192,8 @@ pub(super) async fn contents(
         contents.size_bytes += page.parts.iter().map(|part| part.size_bytes).sum::<u64>();
         contents.newest = contents.newest.max(page.newest);
         match page.next {
-            // Part numbers only rise: a store that does not advance would be queried for ever.
+            // Part numbers only increase: a store whose marker does not advance would be queried
+            // endlessly.
             Some(next) if after.is_none_or(|after| next > after) => after = Some(next),
             Some(_) => {
                 let message = "the store gives the same page of parts again and again";

@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Removal {
     /// ListParts answers `NoSuchUpload`: nothing is left.
     Removed {
-        /// The bytes that it had.
+        /// The bytes that the upload had.
         size_bytes: u64,
-        /// The number of parts that it had.
+        /// The number of parts that the upload had.
         part_count: u64,
     },
-    /// The upload had ended before.
+    /// The upload had already ended.
     Gone,
     /// A part arrived after the given time: the upload stays.
     Active {
@@ -38,7 +38,7 @@ pub enum Removal {
 /// Aborts `upload` unless a part arrived after `idle_since`, and waits until nothing is left.
 ///
 /// # Errors
-/// The error that prevented it; the upload, or a part of it, may still exist.
+/// The error that prevented the removal; the upload, or a part of it, may still exist.
 pub async fn remove_if_idle(
     store: &dyn Store,
     upload: &UploadRef,
