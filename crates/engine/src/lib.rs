@@ -13,18 +13,19 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`upload`] and [`download`] are shortcuts over an [`Engine`] of their own. A program with more
-//! than one transfer makes one engine: its transfers share a memory budget, a limit of requests in
-//! flight that gives way when the store asks for less, and a budget of repeated requests
+//! [`upload`] and [`download`] are shortcuts that create their own [`Engine`]. A program with more
+//! than one transfer creates one engine: its transfers share a memory budget, a limit of requests
+//! in flight that is lowered when the store asks for fewer, and a budget of retries
 //! ([`EngineOptions`]).
 //!
 //! # Progress, pause and resume
 //!
-//! A [`Transfer`] is a future of its report. It runs on a task of its own, so it can be watched
-//! while it is awaited elsewhere: [`Transfer::progress`] counts bytes, [`Transfer::take_events`] is
-//! a stream of [`Event`]s. [`StopRequest`] has the three ways to stop it. With a journal
-//! ([`UploadOptions::journal`]) what stops, or is killed, is resumed by the same call; without one,
-//! what is at the store is removed. A drop cannot wait for that: [`Engine::close`] does.
+//! A [`Transfer`] is a future of its report. It runs on its own task, so it can be watched while it
+//! is awaited elsewhere: [`Transfer::progress`] counts bytes, [`Transfer::take_events`] returns a
+//! stream of [`Event`]s. [`StopRequest`] has the three ways to stop it. With a journal
+//! ([`UploadOptions::journal`]) a stopped or killed transfer is resumed by the same call; without a
+//! journal, its parts are removed from the store. A drop cannot wait for that: [`Engine::close`]
+//! does.
 //!
 //! ```no_run
 //! # async fn example(engine: haul::Engine, source: haul::FileSource, target: haul::ObjectRef)
@@ -71,22 +72,22 @@
 //!
 //! # Errors
 //!
-//! [`Error::advice`] is what a program can do about an error; its text and its sources say what
-//! happened, for people.
+//! [`Error::advice`] returns what a program can do about an error; the error's text and its sources
+//! describe the failure for the user.
 //!
 //! # How a byte travels, folder by folder
 //!
 //! ```text
-//! source/    where bytes come from, and whether they have changed
+//! source/    the bytes to send, and the check whether they have changed
 //! body/      pooled slices, read and hashed once, under a memory budget
-//! pace/      how many requests are in flight, and when one is repeated
-//! transfer/  what happens next (pure), and who carries it out: upload/ and download/
-//! remote/    what is asked of a store: one trait
+//! pace/      the number of requests in flight, and the retry policy
+//! transfer/  the next step of a transfer (pure), and its execution: upload/, download/, …
+//! remote/    the interface to a store: one trait
 //! s3/        the trait over the network: control plane by the SDK, data plane on own connections
-//! journal/   what a later run must know
+//! journal/   the records from which a later run resumes
 //! listing.rs the pages of a listing as one stream
-//! verify/    local bytes compared with an object, without downloading it
-//! removal/   objects removed many at a time
+//! verify/    the comparison of local bytes with an object, without downloading it
+//! removal/   the removal of many objects at a time
 //! sweep/     unfinished uploads of any tool: listed with their bytes, and removed
 //! bucket_lifecycle/  the rule by which the store aborts them
 //! ```

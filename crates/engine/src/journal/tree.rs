@@ -1,5 +1,5 @@
-//! The journal of a tree: which files were begun and which are done, so that the same command
-//! continues after a kill.
+//! The journal of a tree: records which files were begun and which are done, so that the same
+//! command resumes after a kill.
 //!
 //! ```text
 //! file    "HAULTRE" 0x01, length of the beginning, u32 LE │ its CRC32C, u32 LE │ one JSON object
@@ -65,11 +65,11 @@ pub struct TreeBeginning {
 pub struct EarlierTree {
     /// Files whose end was recorded.
     pub done: HashSet<Fingerprint>,
-    /// Files that were begun and have no end.
+    /// Files that were begun and whose end was not recorded.
     pub begun: HashSet<Fingerprint>,
 }
 
-/// The open, locked journal of a tree.
+/// An unfinished tree of this machine.
 #[derive(Clone, Debug)]
 pub struct TreeSummary {
     /// The name of its journal.
@@ -134,7 +134,7 @@ impl JournalFolder {
     /// of their own.
     ///
     /// # Errors
-    /// If the record cannot be written.
+    /// If it does not exist, another process holds it, or it cannot be removed.
     pub fn forget_tree(&self, id: &str) -> Result<(), JournalError> {
         let path = self.path().join(format!("{id}.{ENDING}"));
         if !path.is_file() {
@@ -237,8 +237,8 @@ impl TreeJournal {
         self.file.sync_data()
     }
 
-    /// Returns its content, and the number of valid bytes; `None`: it is no journal of this
-    /// version.
+    /// Returns the content of the journal, and the number of valid bytes; `None` if the file is not
+    /// a journal of this version.
     fn read(&mut self) -> std::io::Result<Option<(TreeBeginning, EarlierTree, u64)>> {
         self.file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);

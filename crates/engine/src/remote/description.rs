@@ -31,7 +31,7 @@ pub struct ObjectDescription {
     pub archive_status: Option<String>,
     /// The state of its replication (`x-amz-replication-status`).
     pub replication_status: Option<String>,
-    /// The number of tags; `None`: the store does not return it.
+    /// The number of tags; `None` if the store does not return it.
     pub tag_count: Option<u32>,
     /// The number of metadata entries that no header can carry (`x-amz-missing-meta`).
     pub missing_metadata: Option<u32>,
@@ -62,15 +62,16 @@ pub struct ObjectLock {
 }
 
 impl Encryption {
-    /// Returns true if the ETag is no MD5, whatever its form: with a key of KMS or of the customer
-    /// (S3 API reference, Object, `ETag`).
+    /// Returns true if the ETag is not an MD5, whatever its form: the object is encrypted with a
+    /// key of KMS or of the customer (S3 API reference, Object, `ETag`).
     pub fn makes_etag_opaque(&self) -> bool {
         self.customer_algorithm.is_some()
             || self.algorithm.as_deref().is_some_and(|algorithm| algorithm.starts_with("aws:kms"))
     }
 }
 
-/// The description from a store that answers HeadObject only in its simplest form.
+/// Creates the description from the answer of a store that supports HeadObject only in its simplest
+/// form.
 impl From<ObjectHead> for ObjectDescription {
     fn from(head: ObjectHead) -> Self {
         let checksum = match head.checksum {
@@ -109,7 +110,7 @@ pub struct ObjectPartsPage {
     pub next: Option<PartNumber>,
 }
 
-/// A part that an object was made of.
+/// One of the parts that an object was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectPart {
     /// The part number, 1..=10,000.

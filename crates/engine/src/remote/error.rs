@@ -14,7 +14,7 @@ use crate::advice::Advice;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The upload was aborted, completed, expired, or never existed.
+    /// The upload was aborted, was completed, has expired, or never existed.
     NoSuchUpload,
     /// The bucket does not exist.
     NoSuchBucket,
@@ -65,7 +65,7 @@ pub enum StoreErrorKind {
     EntityTooSmall,
     /// Any other 4xx: a retry cannot help.
     Rejected,
-    /// An answer that is not S3: no ETag, unreadable XML.
+    /// The answer is not S3's: no ETag, unreadable XML.
     Malformed,
     /// The bytes to send could not be read.
     Source,
@@ -104,7 +104,7 @@ pub struct Guidance {
     pub bucket_region: Option<String>,
     /// The store's clock, from `Date`.
     pub store_time: Option<Timestamp>,
-    /// What the user can do, if only this failure tells: the URL with the right scheme.
+    /// What the user can do, if only this failure shows it: the URL with the right scheme.
     pub remedy: Option<String>,
 }
 
@@ -198,7 +198,7 @@ impl StoreError {
                 Advice::Retry { after: self.retry_after }
             }
             K::ExpiredCredentials | K::ClockSkew => Advice::Refresh,
-            // A retry cannot help, and the upload itself is still valid.
+            // A retry cannot help, but the upload itself is still valid.
             K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => {
                 Advice::Resume
             }
@@ -211,7 +211,8 @@ impl StoreError {
 fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreErrorKind {
     use Operation as O;
     match (operation, code) {
-        // Ceph RGW 16.2 answers this when the upload is gone. These operations need no object.
+        // Ceph RGW 16.2 gives this answer if the upload is gone. These operations do not need an
+        // object.
         (O::UploadPart | O::ListParts | O::AbortMultipartUpload, Some("NoSuchKey")) => {
             StoreErrorKind::NoSuchUpload
         }
@@ -219,8 +220,8 @@ fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreEr
     }
 }
 
-/// Maps S3's error codes and statuses to kinds. The code decides if there is one: clones differ in
-/// statuses.
+/// Maps S3's error codes and statuses to kinds. If there is a code, it decides, because statuses
+/// differ between S3-compatible stores.
 fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
     use StoreErrorKind as K;
     match code.unwrap_or_default() {
@@ -290,7 +291,7 @@ impl fmt::Display for StoreError {
             write!(f, "{}: ", self.operation)?;
         }
         match (&self.code, self.status) {
-            // The document is what failed, so the status would only confuse.
+            // The document is the failure, so the status would only confuse.
             (Some(code), Some(200..=299)) => {
                 write!(f, "the store answered {code} although the status was of success")?;
             }
@@ -335,8 +336,8 @@ mod tests {
         assert_eq!(classify(418, None), StoreErrorKind::Rejected);
     }
 
-    /// Found by the conformance suite at Ceph RGW 16.2: ListParts after Complete is 404 NoSuchKey
-    /// there.
+    /// Found by the conformance suite: Ceph RGW 16.2 answers ListParts after Complete with 404
+    /// NoSuchKey.
     #[test]
     fn no_such_key_in_upload_requests_means_no_such_upload() {
         let kind = |operation| StoreError::answered(operation, 404, Some("NoSuchKey"), "").kind;
@@ -356,7 +357,8 @@ mod tests {
         assert_eq!(refused.guided(guidance).kind, StoreErrorKind::Rejected);
     }
 
-    /// `haul ls` once reported only "the store answered 200" for a list that it could not read.
+    /// Regression: `haul ls` reported only "the store answered 200" for a list that it could not
+    /// read.
     #[test]
     fn a_status_of_success_is_never_the_reason() {
         let unreadable = StoreError {

@@ -1,7 +1,8 @@
-//! A store that logs every request: operation, result, duration.
+//! Logs every request to a store: operation, result, duration.
 //!
-//! A decorator, so that no implementation has to log. Logs at `INFO` under the target
-//! `haul::request`; never headers, bodies or credentials. `events.rs` logs what the engine decides.
+//! This is a decorator, so that no implementation has to log. It logs at `INFO` under the target
+//! `haul::request`; never headers, bodies or credentials. `events.rs` logs the decisions of the
+//! engine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -214,7 +215,7 @@ impl<S: Store> Store for LoggedStore<S> {
         object: &ObjectRef,
         request: &PresignRequest,
     ) -> Result<PresignedUrl, StoreError> {
-        // No request, and the URL is a secret: there is nothing to log.
+        // This sends no request, and the URL is a secret, so nothing is logged.
         self.0.presign(object, request).await
     }
 

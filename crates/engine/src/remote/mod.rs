@@ -150,13 +150,13 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::HeadObject))
     }
 
-    /// HeadObject, with every field of its answer. A store that does not implement it is asked by
+    /// Returns every field of the answer to HeadObject. The default implementation uses
     /// [`Store::head_object`].
     async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
         self.head_object(object).await.map(ObjectDescription::from)
     }
 
-    /// GetObjectAttributes: the page of the object's parts behind `after`, at most 1,000.
+    /// Returns one page of the object's parts after `after`, at most 1,000 (GetObjectAttributes).
     async fn get_object_attributes(
         &self,
         object: &ObjectRef,

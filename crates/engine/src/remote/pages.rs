@@ -1,9 +1,8 @@
-//! Detects listings without an end: repeated continuation tokens, repeated pages, pages without
-//! entries.
+//! Detects endless listings: repeated continuation tokens, repeated pages, pages without entries.
 //!
-//! A store may choose any tokens, so only a repetition shows that they lead in a circle. Brent's
-//! method finds it with two stored texts, whatever the number of pages: each page is compared with
-//! one earlier page, which is replaced at every power of two.
+//! A store may choose any tokens, so only a repetition shows that they form a cycle. Brent's method
+//! finds it with two stored texts, whatever the number of pages: each page is compared with one
+//! earlier page, which is replaced at every power of two.
 
 use super::{Operation, StoreError, StoreErrorKind};
 
@@ -57,11 +56,11 @@ impl PageGuard {
     }
 }
 
-/// Brent's search for a circle in a sequence of texts.
+/// Brent's search for a cycle in a sequence of texts.
 #[derive(Debug, Default)]
 struct Circle {
     kept: Option<String>,
-    /// Texts since `kept` was replaced, and their number until it is replaced again.
+    /// The number of texts since `kept` was replaced, and the number until it is replaced again.
     since: u64,
     until: u64,
 }
@@ -85,8 +84,8 @@ impl Circle {
 mod tests {
     use super::*;
 
-    /// Returns the number of pages until the guard notices that the token repeats every `length`
-    /// pages.
+    /// Returns the number of pages after which the guard detects that the token repeats every
+    /// `length` pages.
     fn noticed_after(before: u64, length: u64) -> u64 {
         let mut guard = PageGuard::new(Operation::ListObjectsV2);
         let step = |page: u64| if page < before { page } else { before + (page - before) % length };

@@ -29,10 +29,10 @@ pub struct PresignRequest {
 /// A URL that allows its holder one kind of request until it expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresignedUrl {
-    /// With the signature: its holder has the right, so it is a secret.
+    /// The URL with its signature. It is a secret, because anyone who has it has the right.
     pub url: String,
-    /// Signed with the credentials of a session: the URL expires with it, whatever its own
-    /// lifetime.
+    /// Whether the URL is signed with the credentials of a session: it then expires with the
+    /// session, whatever its own lifetime.
     pub of_session: bool,
     /// The end of that session, if the credentials contain it.
     pub session_ends: Option<Timestamp>,

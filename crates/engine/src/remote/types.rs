@@ -83,8 +83,8 @@ pub struct PartRequest {
     pub payload: Payload,
     /// The checksum of the bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
-    /// True from the second attempt on: use a new connection, to another address if there are
-    /// several.
+    /// True from the second attempt on: use a new connection, to another address if there is more
+    /// than one.
     pub fresh_connection: bool,
     /// Counts every body byte that is sent.
     pub wire: Meter,
@@ -97,8 +97,8 @@ pub struct UploadedPart {
     pub etag: ETag,
     /// The checksum that the store computed or verified, as echoed.
     pub checksum: Option<Checksum>,
-    /// The part is encrypted by KMS or a customer's key, according to the answer: the ETag is no
-    /// MD5.
+    /// Whether the answer says that the part is encrypted by KMS or a customer's key, so that the
+    /// ETag is not an MD5.
     pub etag_is_opaque: bool,
 }
 
@@ -176,7 +176,7 @@ pub struct PutRequest {
     pub if_match: Option<ETag>,
     /// Counts every body byte that is sent.
     pub fresh_connection: bool,
-    /// Use a new connection, as in [`PartRequest`].
+    /// Whether to use a new connection, as in [`PartRequest`].
     pub wire: Meter,
 }
 
@@ -243,7 +243,7 @@ pub struct GetRequest {
 }
 
 impl GetRequest {
-    /// The value of `Range`; `None`: the whole object is wanted.
+    /// Returns the value of `Range`; `None` if the whole object is requested.
     pub(crate) fn range(&self) -> Option<String> {
         let first = self.offset_bytes;
         match self.size_bytes {
@@ -262,8 +262,8 @@ pub struct ObjectBody {
     pub head: ObjectHead,
     /// The length of the whole object according to this answer; `None`: it has no `Content-Length`.
     pub announced_bytes: Option<u64>,
-    /// The store ignored `Range` and sends the whole object. Bytes before `offset_bytes` are
-    /// discarded here, bytes after the requested ones are not.
+    /// Whether the store ignored `Range` and sends the whole object. Bytes before `offset_bytes`
+    /// are discarded here, but bytes after the requested ones are not.
     pub ignores_range: bool,
     /// The bytes from `offset_bytes` on.
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
@@ -297,8 +297,8 @@ pub struct UploadsPage {
     pub uploads: Vec<UploadSummary>,
     /// The position to continue after; `None` on the last page.
     pub next: Option<UploadMarker>,
-    /// The store lists uploads only if the prefix is a whole key (MinIO): an empty page does not
-    /// mean that there are none.
+    /// Whether the store lists uploads only if the prefix is a whole key (MinIO): an empty page
+    /// does not mean that there are none.
     pub exact_key_only: bool,
 }
 
@@ -311,8 +311,8 @@ pub struct ListedBucket {
     pub created: Option<Timestamp>,
 }
 
-/// The lifecycle rules of a bucket as the store wrote them. Raw, because a model would drop unknown
-/// elements, and with them rules of others.
+/// The lifecycle rules of a bucket as the store wrote them. They are raw text, because a model
+/// would drop unknown elements, and with them the rules of other tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleDocument {
     /// The whole `<LifecycleConfiguration>` document.
