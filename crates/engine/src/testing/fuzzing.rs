@@ -1,6 +1,6 @@
 //! Entry points for fuzzers and tests with arbitrary input: journals, and answers of stores.
 //!
-//! Not part of the API. The functions are here because what they call is private.
+//! This is not part of the API. The functions are here because they call private code.
 
 use crate::journal::format::{MAGIC, decode, encode, frame};
 use crate::verify::receipt::{Receipt, sealed};

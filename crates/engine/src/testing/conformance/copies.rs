@@ -1,4 +1,4 @@
-//! Copies inside a store: CopyObject and UploadPartCopy.
+//! Conformance of copies inside a store: CopyObject and UploadPartCopy.
 
 use bytes::Bytes;
 use haul_parts::{ChecksumAlgorithm, ETag, Hasher};

@@ -9,15 +9,15 @@ use crate::remote::{ListingEntry, UploadSummary};
 /// Requests in flight while a listing is filled.
 const AT_ONCE: usize = 8;
 
-/// Listings of uploads are filled beyond one page only if pages are this small: each upload costs
-/// two requests.
+/// Listings of uploads are filled beyond one page only if pages are at most this large, because
+/// each upload costs two requests.
 const UPLOADS_PAGE_MAX: u16 = 50;
 
 pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     let upload = suite.create(&suite.object("parts")?).await?;
     let count = u32::from(suite.expectations.page_max) + 2;
     let bytes = pattern(1, 40);
-    // Every other number, from the end.
+    // Every other number, in descending order.
     let numbers: Vec<_> =
         (1..=count).rev().map(|index| part_number(2 * index)).collect::<Result<_, _>>()?;
     stream::iter(&numbers)
@@ -53,7 +53,7 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
 pub(super) async fn uploads(suite: &Suite) -> Result<(), String> {
     let paged = suite.expectations.page_max <= UPLOADS_PAGE_MAX;
     let more = if paged { usize::from(suite.expectations.page_max) } else { 0 };
-    // Two of one key, in a prefix and beside it.
+    // Two uploads of one key and others below the prefix, and one upload beside it.
     let mut names = vec!["uploads/b".to_owned(), "uploads/a".into(), "uploads/b".into()];
     names.extend((0..more).map(|index| format!("uploads/c{index:04}")));
     let beside = suite.create(&suite.object("uploads-beside")?).await?;

@@ -156,7 +156,7 @@ pub async fn run(
 }
 
 async fn named(name: &str, check: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-    // On the heap: the checks are many and their futures large.
+    // Boxed, because the checks are many and their futures large.
     Box::pin(check).await.map_err(|seen| format!("{name}: {seen}"))
 }
 
@@ -266,7 +266,8 @@ fn part_number(number: u32) -> Result<PartNumber, String> {
     PartNumber::new(number).map_err(|error| error.to_string())
 }
 
-/// Returns bytes without a period that a part size could hide; another seed gives other bytes.
+/// Returns bytes without a period that could hide a wrong part size; another seed gives other
+/// bytes.
 fn pattern(size_bytes: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(size_bytes + 8);
@@ -288,7 +289,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, seen: &T, wanted: &T) -> Res
     ensure(seen == wanted, || format!("{what} is {seen:?} instead of {wanted:?}"))
 }
 
-/// Compares without printing megabytes.
+/// Compares bytes, without printing megabytes if they differ.
 fn same_bytes(what: &str, seen: &Bytes, wanted: &Bytes) -> Result<(), String> {
     ensure(seen == wanted, || {
         let differs = seen.iter().zip(wanted).position(|(seen, wanted)| seen != wanted);

@@ -1,4 +1,5 @@
-//! Requests that must be refused, each with the kind of error that the engine acts on.
+//! Conformance of requests that must be refused, each with the kind of error that the engine acts
+//! on.
 
 use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 

@@ -16,7 +16,7 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
     let pieces = [bytes.slice(..suite.part_size()), bytes.slice(suite.part_size()..)];
     let upload = suite.create(&object).await?;
 
-    // The second part first: the order of arrival must not matter.
+    // The second part is sent first, because the order of arrival must not matter.
     let mut listed = vec![];
     for number in [2, 1] {
         let number = part_number(number)?;
@@ -82,8 +82,8 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
     suite.delete(&object).await
 }
 
-/// HeadObject with every field agrees with the short one, and GetObjectAttributes, where it is
-/// known, does not contradict the parts.
+/// HeadObject with every field must agree with the short form, and GetObjectAttributes, if the
+/// store supports it, must not contradict the parts.
 async fn described(suite: &Suite, object: &ObjectRef, head: &ObjectHead) -> Result<(), String> {
     let described = suite.store.describe_object(object).await.or_fail("HeadObject")?;
     same("the described size", &described.head.size_bytes, &head.size_bytes)?;
@@ -151,7 +151,7 @@ pub(super) async fn abort(suite: &Suite) -> Result<(), String> {
     let completed = suite.store.complete_multipart_upload(&upload, &request).await;
     fails("Complete after Abort", completed, suite.expectations.complete_of_gone_upload)?;
     fails("HEAD after Abort", suite.store.head_object(&object).await, StoreErrorKind::NoSuchKey)?;
-    // AWS answers NoSuchUpload, some stores 204.
+    // AWS answers NoSuchUpload, some stores answer 204.
     match suite.store.abort_multipart_upload(&upload).await {
         Ok(()) => Ok(()),
         error => fails("a second Abort", error, StoreErrorKind::NoSuchUpload),
@@ -187,8 +187,8 @@ pub(super) async fn wrong_checksums(suite: &Suite) -> Result<(), String> {
     let object = suite.object("wrong-part")?;
     let bytes = pattern(1000, 16);
     let upload = suite.create(&object).await?;
-    // LocalStack requires a checksum with every part if one was declared, so MD5 has an upload of
-    // its own.
+    // LocalStack requires a checksum with every part if one was declared, so MD5 is tested with a
+    // separate upload.
     let created = suite.store.create_multipart_upload(&object, &CreateRequest::default()).await;
     let upload_id = created.or_fail("Create without a checksum")?.upload_id;
     let undeclared = UploadRef { object: object.clone(), upload_id };

@@ -1,4 +1,4 @@
-//! CopyObject, UploadPartCopy and the tags that a copy keeps.
+//! Implements CopyObject, UploadPartCopy, and the tags that a copy keeps.
 
 use std::collections::BTreeMap;
 

@@ -25,7 +25,7 @@ pub enum Fault {
     LoseRequest,
     /// The request is carried out; the connection breaks before the answer.
     LoseAnswer,
-    /// The connection breaks at once, and the request is carried out that much later all the same.
+    /// The connection breaks at once, but the request is still carried out after this time.
     LandLate(Duration),
     /// The connection breaks in the middle of the body (for GetObject: of the answer's body).
     CutBody,
@@ -122,7 +122,7 @@ pub struct Weather {
     pub denied: f64,
 }
 
-/// The faults of a store, which are evaluated once per request.
+/// The faults of a store; they are evaluated once per request.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     script: Vec<FaultRule>,

@@ -1,5 +1,5 @@
-//! The record of requests and arrived bytes, so that tests can verify "never twice" and "no abort
-//! in doubt". Contains counts, no bytes.
+//! Records requests and arrived bytes, so that tests can verify "never twice" and "no abort in
+//! doubt". It stores counts, not the bytes themselves.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

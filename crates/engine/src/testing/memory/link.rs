@@ -1,8 +1,8 @@
 //! The connection of one request between client and store: the only place where faults occur.
 //!
-//! The store behind it is perfect and does not know of faults. A request that is dropped in the
-//! middle (its client gave up) is recorded as abandoned; a late one runs on a task of its own,
-//! because a real store would also carry it out without a listening client.
+//! The store behind the link is perfect and does not know of faults. A request whose client drops
+//! it in the middle is recorded as abandoned. A late request runs on its own task, because a real
+//! store would also carry it out without a client that waits.
 
 use bytes::{Buf, Bytes, BytesMut};
 use haul_parts::{PartNumber, UploadId};

@@ -1,4 +1,4 @@
-//! The paged listings of a bucket: objects and unfinished uploads.
+//! Implements the paged listings of a bucket: objects and unfinished uploads.
 
 use haul_parts::{Bucket, Key};
 

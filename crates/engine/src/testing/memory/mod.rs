@@ -1,19 +1,19 @@
 //! A store in memory that fails on demand: for tests of the engine and of programs that embed it.
 //!
-//! It is a small real store and no mock: it keeps buckets, uploads and objects, answers as AWS
+//! It is a small real store, not a mock: it keeps buckets, uploads and objects, answers as AWS
 //! documents (or as another store is known to, see [`Quirks`]), computes every checksum from the
-//! bytes that arrived, and passes the suite in [`crate::testing::conformance`]. [`Faults`] come
-//! between the client and it, by script or from a seed. Time is tokio's, so that a paused clock
-//! works.
+//! bytes that arrived, and passes the suite in [`crate::testing::conformance`]. [`Faults`] occur
+//! between the client and the store, by script or from a seed. The clock is tokio's, so that a
+//! paused clock works.
 //!
 //! ```text
-//! quirks.rs    what this store does differently from AWS
-//! faults.rs    what goes wrong, and when
-//! world.rs     buckets, and what all operations share
-//! uploads.rs   the multipart operations on it; complete.rs the largest of them
-//! objects.rs   the object operations; listing.rs the paged ones; copies.rs the copies
-//! ledger.rs    what was asked and what arrived, for tests to look at
-//! link.rs      the way between client and store: where faults strike
+//! quirks.rs    the differences between this store and AWS
+//! faults.rs    the faults, and when they occur
+//! world.rs     the buckets, and the code that all operations share
+//! uploads.rs   the multipart operations; complete.rs has the largest of them
+//! objects.rs   the object operations; listing.rs has the listings, copies.rs the copies
+//! ledger.rs    the record of requests and arrived bytes, for tests
+//! link.rs      the connection between client and store, where faults occur
 //! store.rs     the trait
 //! ```
 

@@ -1,4 +1,5 @@
-//! PutObject, HeadObject, GetObject, DeleteObject and DeleteObjects.
+//! Implements PutObject, HeadObject, GetObject, DeleteObject and DeleteObjects of the in-memory
+//! store.
 
 use std::collections::BTreeMap;
 
@@ -111,8 +112,8 @@ impl World {
         if request.if_match.as_ref().is_some_and(|wanted| *wanted != object.etag) {
             return Err(precondition_failed(operation));
         }
-        // The first requested byte must exist; an empty object as a whole has no range to be
-        // outside of.
+        // The first requested byte must exist; a request for the whole of an empty object has no
+        // range, so it cannot be out of range.
         let outside = request.offset_bytes > 0 && request.offset_bytes >= object.bytes.len() as u64;
         match usize::try_from(request.offset_bytes) {
             Ok(offset) if !outside => {
@@ -192,7 +193,7 @@ fn head(object: &Object) -> ObjectHead {
     }
 }
 
-/// As S3 writes it, with the number of parts.
+/// Returns the composite checksum in S3's form, with the number of parts.
 fn composite(object: &Object) -> Option<CompositeChecksum> {
     let (checksum, _) = object.checksum.filter(|(_, kind)| *kind == ChecksumType::Composite)?;
     let text = format!("{}-{}", checksum.to_base64(), object.etag.part_count()?);

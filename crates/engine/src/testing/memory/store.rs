@@ -1,4 +1,5 @@
-//! [`Store`] for [`MemoryStore`]: each operation passes the link to the world and back.
+//! Implements [`Store`] for [`MemoryStore`]: each operation passes through the link to the world
+//! and back.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The in-memory store passes the suite with each set of quirks, and its faults behave as
-//! documented.
+//! Tests that the in-memory store passes the suite with each set of quirks, and that its faults
+//! behave as documented.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,7 @@ async fn it_conforms_with_etags_that_are_no_md5() {
     conforms(Quirks { etags: EtagKind::Encrypted, ..Quirks::AWS }, expectations).await;
 }
 
-/// A suite that cannot fail proves nothing: it notices every deviation of Ceph when AWS is
+/// A suite that cannot fail proves nothing: it must detect every deviation of Ceph when AWS is
 /// expected.
 #[tokio::test]
 async fn the_suite_notices_what_deviates() {

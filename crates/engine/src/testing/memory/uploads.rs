@@ -1,4 +1,4 @@
-//! The multipart operations except Complete: create, send a part, list, abort.
+//! Implements the multipart operations except Complete: create, send a part, list, abort.
 
 use bytes::Bytes;
 use haul_parts::{
@@ -11,7 +11,7 @@ use crate::remote::{
     StoredPart, UploadRef, UploadedPart,
 };
 
-/// How the part of one request is kept.
+/// The way in which the store keeps the part of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Landing {
     /// Visible at once.
@@ -129,7 +129,7 @@ impl World {
         let next =
             if visible.next().is_some() { parts.last().map(|part| part.number) } else { None };
         if next.is_none() {
-            // A listing has been read to its end.
+            // A listing has been read to its end: hidden parts have one listing less to wait.
             open.parts.values_mut().for_each(|part| {
                 part.hidden_listings = part.hidden_listings.saturating_sub(1);
             });

@@ -1,7 +1,7 @@
-//! Buckets and their content: the state that every operation works on, behind one lock.
+//! Holds the buckets and their content: the state that every operation works on, behind one lock.
 //!
-//! Each operation is one call that leaves a consistent state. Does not know faults, links and
-//! counters.
+//! Each operation is one call that leaves a consistent state. This file deliberately does not know
+//! faults, links and counters.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
