@@ -1,5 +1,5 @@
-//! The journal on a real disk: records read back, and damage by a crash or a bad disk never costs
-//! more than parts sent again.
+//! Tests the journal on a real disk: records are read back, and damage by a crash or a bad disk
+//! never costs more than parts sent again.
 
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ETag, Hasher, Limits, PartNumber, PartPlan, UploadId,
@@ -136,7 +136,7 @@ fn a_flipped_byte_anywhere_loses_records_and_never_changes_one() {
                 records[..decoded.records.len()],
                 "byte {place} ^ {flip:#x}"
             );
-            // Damage in the magic loses nothing: the records prove that they are intact.
+            // Damage in the magic loses no record: the records prove that they are intact.
             let lost = decoded.records.len() < records.len();
             assert!(lost || place < MAGIC.len(), "byte {place} ^ {flip:#x} went unnoticed");
         }
@@ -187,7 +187,8 @@ fn appending_after_a_torn_tail_makes_a_good_journal() {
     assert_eq!(open(&folder).records[3..], [part(7)]);
 }
 
-/// The state folder was full for a while: a partial record must not hide later ones.
+/// Regression: the state folder was full for a while, and a partial record must not hide later
+/// ones.
 #[test]
 fn a_record_that_found_no_room_hides_none_behind_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -221,8 +222,8 @@ fn a_journal_without_its_beginning_is_a_new_one() {
     assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), MAGIC);
 }
 
-/// After a power cut a file may have its length and none of its bytes: every run then failed, for
-/// ever.
+/// Regression: after a power cut a file may have its length but none of its bytes, and every later
+/// run failed.
 #[test]
 fn only_the_last_invalid_journal_is_kept_aside() {
     let folder = tempfile::tempdir().unwrap();
@@ -250,7 +251,7 @@ fn only_the_last_invalid_journal_is_kept_aside() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
-/// It may be the only record of parts at a store.
+/// Such a journal may be the only record of parts at a store.
 #[test]
 fn a_journal_of_another_version_is_an_error_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
@@ -332,8 +333,8 @@ fn the_list_tells_how_far_each_upload_is() {
     assert_eq!(listed[0].upload_id.as_ref().unwrap().as_str(), "upload-1");
 }
 
-/// A file from an archive of an old system had no journal, without a message: its upload could not
-/// be resumed.
+/// Regression: a file from an archive of an old system silently got no journal, so its upload could
+/// not be resumed.
 #[test]
 fn a_path_that_is_no_text_is_written_down_and_read_back() {
     use std::os::unix::ffi::OsStrExt;
@@ -345,8 +346,8 @@ fn a_path_that_is_no_text_is_written_down_and_read_back() {
     assert_eq!(format::decode(&file).unwrap().records[1], moved);
 }
 
-/// Version 1 is refused with that reason and stays: it does not record the store that its
-/// environment meant.
+/// Version 1 is refused with that reason, and the file stays: it does not record the store that the
+/// environment selected.
 #[test]
 fn a_journal_of_version_1_is_refused_and_stays() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Journals that cannot be resumed: damaged, of another version of Haul, or of another user.
+//! Handles journals that cannot be resumed: damaged, of another version of Haul, or of another
+//! user.
 //!
 //! Such a journal may be the only record of parts at a store, so it is listed and never removed. A
 //! damaged journal is moved aside when its upload restarts; a journal of another version stays in

@@ -57,7 +57,7 @@ pub struct ObjectRecord {
     /// engine, without secrets.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub connection: serde_json::Value,
-    /// The bytes pass through this machine: the store does not copy them by itself.
+    /// Whether the bytes pass through this machine, because the store does not copy them itself.
     #[serde(default)]
     pub streamed: bool,
 }
@@ -105,7 +105,7 @@ impl SourceRecord {
         }
     }
 
-    /// Returns whether the same command names both, in any version.
+    /// Returns whether the same command names both sources, in any version.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         match (self, other) {
@@ -113,7 +113,8 @@ impl SourceRecord {
             (Self::Object(ours), Self::Object(theirs)) => {
                 (&ours.store, &ours.object) == (&theirs.store, &theirs.object)
             }
-            // Found by the destination alone: nothing else of a stream is the same.
+            // A stream is found by its destination alone, because two streams have nothing else in
+            // common.
             (Self::Stream(_), Self::Stream(_)) => true,
             _ => false,
         }
@@ -125,7 +126,7 @@ impl SourceRecord {
         match (self, now) {
             (Self::File(before), Self::File(now)) => before.identity.change_to(&now.identity),
             (Self::Object(before), Self::Object(now)) => before.version.change_to(&now.version),
-            // Every part of it is compared anyway.
+            // Every part of the stream is compared anyway.
             (Self::Stream(_), Self::Stream(_)) => None,
             _ => Some(Change::Replaced),
         }

@@ -1,10 +1,10 @@
-//! Editing lifecycle rules as text: added, removed and unchanged bytes.
+//! Tests that editing lifecycle rules as text adds and removes a rule and keeps all other bytes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Rules that Haul has no words for, in the formats of AWS, Ceph RGW and others.
+/// Rules that Haul cannot describe, in the formats of AWS, Ceph RGW and others.
 const OTHERS: &str = concat!(
     r#"<?xml version="1.0" encoding="UTF-8"?>
 <LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
