@@ -194,8 +194,8 @@ pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
     }
 }
 
-/// Returns the store of the source, if it differs from the target's. Refuses `--source-endpoint` and
-/// `--source-profile` for a `local://` source.
+/// Returns the store of the source, if it differs from the target's. Refuses `--source-endpoint`
+/// and `--source-profile` for a `local://` source.
 pub(super) fn other_store(
     store: &StoreArgs,
     source: SourceStoreArgs,

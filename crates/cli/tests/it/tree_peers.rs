@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
@@ -47,7 +48,11 @@ fn tree(world: &World) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let sample = world.sample("sample", size + 1);
         let content = fs::read(&sample.path).unwrap();
-        fs::write(path, &content[1..]).unwrap();
+        fs::write(&path, &content[1..]).unwrap();
+        // `aws s3 sync` copies a file that is newer than its object, and LastModified has no
+        // fractions of a second: a file of the same second would be copied again.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
     }
     fs::create_dir(world.path("tree/hollow")).unwrap();
     symlink("a", world.path("tree/link")).unwrap();
