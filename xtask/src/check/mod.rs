@@ -24,11 +24,12 @@ use crate::tools;
 use source::Tree;
 
 pub(crate) fn check() -> Result<()> {
-    // Licences, bans and sources, by deny.toml. Without advisories, which need a network.
+    let metadata = metadata()?;
+    // Licences, bans and sources, by deny.toml; advisories need a network. Must run after `cargo
+    // metadata`, which downloads the dependencies of a fresh machine.
     let mut deny = Command::new(tools::cargo_deny(&Cache::open()?)?);
     deny.args(["--offline", "--log-level", "error", "check"]);
     succeed(deny.args(["licenses", "bans", "sources"]))?;
-    let metadata = metadata()?;
     let root = metadata_path(&metadata, "workspace_root")?;
     let tree = Tree::read(&root)?;
     let mut violations = dependencies::violations(&metadata)?;
