@@ -183,16 +183,22 @@ pub(super) async fn head_object(
     client: &Client,
     object: &ObjectRef,
 ) -> Result<ObjectHead, StoreError> {
-    let operation = Operation::HeadObject;
-    let answer = client
+    head_of_answer(ask_for_head(client, object).await?)
+}
+
+/// Sends HeadObject with the checksum mode enabled.
+pub(super) async fn ask_for_head(
+    client: &Client,
+    object: &ObjectRef,
+) -> Result<HeadObjectOutput, StoreError> {
+    client
         .head_object()
         .bucket(object.bucket.as_str())
         .key(object.key.as_str())
         .checksum_mode(sdk::ChecksumMode::Enabled)
         .send()
         .await
-        .map_err(|error| failed(operation, error))?;
-    head_of_answer(answer)
+        .map_err(|error| failed(Operation::HeadObject, error))
 }
 
 /// Builds the head of an object from the answer to HeadObject.

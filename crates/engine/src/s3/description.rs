@@ -18,15 +18,7 @@ pub(super) async fn describe_object(
     client: &Client,
     object: &ObjectRef,
 ) -> Result<ObjectDescription, StoreError> {
-    let operation = Operation::HeadObject;
-    let answer = client
-        .head_object()
-        .bucket(object.bucket.as_str())
-        .key(object.key.as_str())
-        .checksum_mode(sdk::ChecksumMode::Enabled)
-        .send()
-        .await
-        .map_err(|error| failed(operation, error))?;
+    let answer = control::ask_for_head(client, object).await?;
     let known = [
         (ChecksumAlgorithm::Crc64Nvme, answer.checksum_crc64_nvme()),
         (ChecksumAlgorithm::Crc32c, answer.checksum_crc32_c()),

@@ -131,7 +131,7 @@ impl Pieces {
     }
 
     /// Records an attempt that moved some bytes before it failed. The attempts of the piece are
-    /// counted anew from here, and the retry budget is not charged.
+    /// counted from one again, and the retry budget is not charged.
     pub fn interrupted(
         &mut self,
         number: PartNumber,
