@@ -118,7 +118,10 @@ impl JournalFolder {
     pub fn list_downloads(&self) -> Result<Vec<DownloadSummary>, JournalError> {
         let files = self.files()?.into_iter();
         let mut found: Vec<_> = files.filter_map(|(id, path)| summary(id, &path)).collect();
-        found.sort_by_key(|summary| summary.beginning.begun_at);
+        // Several can begin in one second; their order must not depend on the file system.
+        found.sort_by(|one, other| {
+            (one.beginning.begun_at, &one.id).cmp(&(other.beginning.begun_at, &other.id))
+        });
         Ok(found)
     }
 

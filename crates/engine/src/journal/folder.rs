@@ -126,7 +126,10 @@ impl JournalFolder {
     pub fn list(&self) -> Result<Vec<JournalSummary>, JournalError> {
         let mut found: Vec<_> =
             self.files()?.into_iter().filter_map(|(id, path)| summary(id, &path)).collect();
-        found.sort_by_key(|summary| summary.beginning.begun_at);
+        // Several can begin in one second; their order must not depend on the file system.
+        found.sort_by(|one, other| {
+            (one.beginning.begun_at, &one.id).cmp(&(other.beginning.begun_at, &other.id))
+        });
         Ok(found)
     }
 

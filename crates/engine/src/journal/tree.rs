@@ -126,7 +126,10 @@ impl JournalFolder {
                 Some(TreeSummary { id, beginning, done, running })
             })
             .collect();
-        found.sort_by_key(|tree| tree.beginning.begun_at);
+        // Several can begin in one second; their order must not depend on the file system.
+        found.sort_by(|one, other| {
+            (one.beginning.begun_at, &one.id).cmp(&(other.beginning.begun_at, &other.id))
+        });
         Ok(found)
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use http::header::SERVER;
 
-use self::address::Address;
+use self::address::{Address, AddressBook};
 use self::answer::Answer;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::check_answer;
@@ -54,9 +54,7 @@ pub(super) struct DataPlane {
     timeouts: Timeouts,
     transport: Arc<Transport>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
-    /// The address of the last object, and the region it was resolved for: all parts of an upload
-    /// share it.
-    last: Mutex<Option<(ObjectRef, String, Arc<Address>)>>,
+    addresses: AddressBook,
 }
 
 impl DataPlane {
@@ -78,7 +76,7 @@ impl DataPlane {
             },
             transport,
             pools: Mutex::default(),
-            last: Mutex::default(),
+            addresses: AddressBook::default(),
         }
     }
 
@@ -88,7 +86,7 @@ impl DataPlane {
         upload: &UploadRef,
         part: PartRequest,
     ) -> Result<UploadedPart, StoreError> {
-        let address = self.address(place, &upload.object).await?;
+        let address = self.addresses.of(place, &upload.object).await?;
         self.send(&address, DataRequest::upload_part(upload, part)).await
     }
 
@@ -98,7 +96,7 @@ impl DataPlane {
         object: &ObjectRef,
         request: PutRequest,
     ) -> Result<UploadedPart, StoreError> {
-        let address = self.address(place, object).await?;
+        let address = self.addresses.of(place, object).await?;
         self.send(&address, DataRequest::put_object(request)).await
     }
 
@@ -109,7 +107,7 @@ impl DataPlane {
         object: &ObjectRef,
         request: &GetRequest,
     ) -> Result<ObjectBody, StoreError> {
-        let address = self.address(place, object).await?;
+        let address = self.addresses.of(place, object).await?;
         match self.get(&address, request, false).await {
             // The store had closed the idle connection; a GET can be repeated at once.
             Err(error) if error.reused_connection => self.get(&address, request, true).await,
@@ -197,23 +195,6 @@ impl DataPlane {
             Some(cause) => cause.to_store_error(error.operation),
             None => error,
         }
-    }
-
-    async fn address(
-        &self,
-        place: &RegionalClient,
-        object: &ObjectRef,
-    ) -> Result<Arc<Address>, StoreError> {
-        if let Some((known, region, address)) =
-            &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
-            && (known, region) == (object, &place.region)
-        {
-            return Ok(Arc::clone(address));
-        }
-        let address = Arc::new(Address::resolve(&place.client, object).await?);
-        let entry = Some((object.clone(), place.region.clone(), Arc::clone(&address)));
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = entry;
-        Ok(address)
     }
 
     fn pool(&self, address: &Address) -> Arc<ConnectionPool> {
