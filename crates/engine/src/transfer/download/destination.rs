@@ -34,7 +34,12 @@ pub(in crate::transfer) enum Destination {
 impl Destination {
     /// Determines the kind of the target without opening it.
     pub(in crate::transfer) fn find(path: &Path) -> io::Result<Self> {
-        let metadata = match fs::metadata(path) {
+        let named = fs::symlink_metadata(path);
+        let metadata = match named {
+            Ok(named) if named.is_symlink() => fs::metadata(path),
+            named => named,
+        };
+        let metadata = match metadata {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Self::File { path: follow(path)?, permissions: None });

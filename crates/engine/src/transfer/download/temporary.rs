@@ -20,6 +20,8 @@ use super::destination::same_file;
 
 /// The maximum number of concurrent downloads of one target.
 const SLOTS: usize = 16;
+/// Number of hexadecimal digits that stand for the target's name.
+const HASH_DIGITS: usize = 16;
 
 /// A locked temporary file. It is removed when dropped, unless it got its final name.
 #[derive(Debug)]
@@ -54,6 +56,22 @@ impl Temporary {
         })?;
         let lock = file.try_clone()?;
         Ok((Self { path, target: target.to_owned(), lock, published: false, stays: false }, file))
+    }
+
+    /// Creates a file for `target` like [`Temporary::create`], in a folder that
+    /// [`remove_abandoned_in`] has searched.
+    pub(in crate::transfer) fn create_in_searched(
+        target: &Path,
+        permissions: Option<&Permissions>,
+    ) -> io::Result<(Self, File)> {
+        let first = names(target)?.next();
+        if let Some(path) = first
+            && let Some(file) = claim(&path, permissions)?
+        {
+            let (target, lock) = (target.to_owned(), file.try_clone()?);
+            return Ok((Self { path, target, lock, published: false, stays: false }, file));
+        }
+        Self::create(target, permissions)
     }
 
     /// Opens the file of the download that the journal `id` records, with its content, or creates
@@ -118,11 +136,39 @@ impl Drop for Temporary {
     }
 }
 
+/// Removes every temporary file in this folder that has a name of [`names`] and that no process has
+/// locked. What cannot be read or removed stays: a later run tries again.
+pub(in crate::transfer) fn remove_abandoned_in(folder: &Path) {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if is_temporary(entry.file_name().as_encoded_bytes()) {
+            remove_if_abandoned(&entry.path());
+        }
+    }
+}
+
+/// Returns whether a file name is one that [`names`] makes for some target.
+fn is_temporary(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(b".haul-").and_then(|rest| rest.strip_suffix(b".part"))
+    else {
+        return false;
+    };
+    let Some((hash, slot)) = rest.split_at_checked(HASH_DIGITS) else { return false };
+    let slot = slot.strip_prefix(b"-").and_then(|slot| std::str::from_utf8(slot).ok());
+    hash.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        && slot.is_some_and(|slot| {
+            slot.bytes().all(|digit| digit.is_ascii_digit())
+                && slot.parse().is_ok_and(|slot: usize| slot < SLOTS)
+        })
+}
+
 /// Returns the possible names, `.haul-0123456789abcdef-0.part` and so on.
 fn names(target: &Path) -> io::Result<impl Iterator<Item = PathBuf>> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let hash = Hasher::checksum(ChecksumAlgorithm::Sha256, name.as_encoded_bytes());
-    let hash: String = hash.bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        hash.bytes().iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
     let folder = folder(target).to_owned();
     Ok((0..SLOTS).map(move |slot| folder.join(format!(".haul-{hash}-{slot}.part"))))
 }
@@ -240,6 +286,38 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"whole");
         drop((live, other));
         assert_eq!(files_in(folder.path()), ["video.mov"]);
+    }
+
+    /// The search of a whole folder takes the leftovers of every target in it, and nothing that a
+    /// person or a journal may still need.
+    #[test]
+    fn a_search_of_a_folder_removes_leftovers_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (live, _file) = Temporary::create(&at("live.mov"), None).unwrap();
+        let left = |target: &str, slot| names(&at(target)).unwrap().nth(slot).unwrap();
+        fs::write(left("a", 0), "half").unwrap();
+        fs::write(left("b", 15), "half").unwrap();
+        let kept = [
+            ".haul-0123456789abcdef-16.part",
+            ".haul-0123456789abcdef-.part",
+            ".haul-0123456789abcdef-+1.part",
+            ".haul-0123456789ABCDEF-0.part",
+            ".haul-0123456789abcdef.part",
+            ".haul-upload.part",
+            "haul-0123456789abcdef-0.part",
+            "video.mov",
+        ];
+        kept.iter().for_each(|name| fs::write(at(name), "mine").unwrap());
+        remove_abandoned_in(folder.path());
+        assert!(live.path.exists(), "a live download keeps its file");
+        assert_eq!(files_in(folder.path()).len(), kept.len() + 1);
+        assert!(kept.iter().all(|name| at(name).exists()));
+
+        let (next, _next) = Temporary::create_in_searched(&at("live.mov"), None).unwrap();
+        assert_ne!(next.path, live.path);
+        let (new, _new) = Temporary::create_in_searched(&at("c"), None).unwrap();
+        assert_eq!(new.path, left("c", 0));
     }
 
     #[test]

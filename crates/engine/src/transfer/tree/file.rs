@@ -15,6 +15,7 @@ use haul_parts::ObjectRef;
 use super::compare::{CompareBy, Direction};
 use super::entry::{Entry, Place};
 use super::landing::Landing;
+use super::leftovers::Leftovers;
 use super::look::Look;
 use super::{TreeOptions, TreeTarget};
 use crate::error::Error;
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) stop: StopSignal,
     pub(super) landing: Landing,
+    pub(super) leftovers: Arc<Leftovers>,
     /// Whether there are journals of unfinished uploads: a short file may have one too.
     pub(super) has_journals: bool,
 }
@@ -322,7 +324,7 @@ async fn write(
     permissions: Option<fs::Permissions>,
 ) -> Result<Copied, Error> {
     let head = body.head;
-    let target = path.to_owned();
+    let (target, leftovers) = (path.to_owned(), Arc::clone(&shared.leftovers));
     let written = blocking(move || {
         let mut verifier = BodyVerifier::new(&head, None);
         verifier.update(&content);
@@ -330,10 +332,11 @@ async fn write(
             Ok(verified) => verified,
             Err(mismatch) => return Ok(Err(mismatch.detail)),
         };
-        let created = match Temporary::create(&target, permissions.as_ref()) {
+        leftovers.remove_beside(&target);
+        let created = match Temporary::create_in_searched(&target, permissions.as_ref()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 make_parent(&target)?;
-                Temporary::create(&target, permissions.as_ref())
+                Temporary::create_in_searched(&target, permissions.as_ref())
             }
             created => created,
         };

@@ -26,6 +26,7 @@ mod file;
 mod filter;
 mod fold;
 mod landing;
+mod leftovers;
 mod listing;
 mod look;
 mod names;

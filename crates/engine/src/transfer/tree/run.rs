@@ -93,6 +93,7 @@ pub(super) async fn run(
         progress,
         stop: stop.clone(),
         landing: Landing::start(),
+        leftovers: Arc::default(),
         has_journals,
     });
     let (sender, steps) = mpsc::channel(STEPS_WAITING_MAX);
