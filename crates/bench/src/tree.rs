@@ -59,8 +59,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let files = options.files.unwrap_or(10_000);
     let scratch = tempfile::tempdir().context("create a folder")?;
     let folder = scratch.path().join("tree");
-    eprintln!("bench: writing {files} files of 4 to 16 KiB");
-    let bytes = write_tree(&folder, files)?;
+    eprintln!("bench: writing {files} files");
+    let bytes = write_tree(&folder, files, options.file_bytes)?;
     run(&mut Command::new("sync"), LIMIT)?.success()?;
     let server = HaulServe::start(&options.haul, &scratch.path().join("store"))?;
     let mut rows = vec![];
@@ -234,9 +234,9 @@ fn best(rows: &[Row], who: Who, step: Step) -> Option<&Row> {
 }
 
 /// Writes files of 4 to 16 KiB with different content; returns their total length.
-fn write_tree(folder: &Path, files: u64) -> Result<u64> {
+fn write_tree(folder: &Path, files: u64, file_bytes: Option<usize>) -> Result<u64> {
     let (mut state, mut total) = (0x9E37_79B9_7F4A_7C15_u64, 0);
-    let mut content = vec![0; 16 << 10];
+    let mut content = vec![0; file_bytes.unwrap_or(0).next_multiple_of(8).max(16 << 10)];
     for number in 0..files {
         for bytes in content.chunks_exact_mut(8) {
             state ^= state << 13;
@@ -244,7 +244,10 @@ fn write_tree(folder: &Path, files: u64) -> Result<u64> {
             state ^= state << 17;
             bytes.copy_from_slice(&state.to_le_bytes());
         }
-        let length = 4096 + usize::try_from(state % 12_289)?;
+        let length = match file_bytes {
+            Some(bytes) => bytes,
+            None => 4096 + usize::try_from(state % 12_289)?,
+        };
         let path = folder.join(format!("{:04}/{number:07}.bin", number / PER_FOLDER));
         if number.is_multiple_of(PER_FOLDER) {
             fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
