@@ -12,12 +12,11 @@ mod escaping;
 
 use std::io::stderr;
 
-use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::output::Mode;
 use escaping::Escaping;
@@ -48,10 +47,7 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         Ok(text) if !text.is_empty() => text,
         _ => default_filter(verbosity, unasked).to_owned(),
     };
-    let wanted = EnvFilter::builder()
-        .with_default_directive(LevelFilter::OFF.into())
-        .parse(&text)
-        .map_err(|error| format!("HAUL_LOG={text:?}: {error}"))?;
+    let wanted: Targets = text.parse().map_err(|error| format!("HAUL_LOG={text:?}: {error}"))?;
     let filter = wanted
         .and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let ansi = crate::output::paint("log") != "log";
@@ -101,10 +97,19 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_without_a_level_for_all_leaves_others_silent() {
+        let wanted: Targets = "haul=debug,haul_store=warn".parse().unwrap();
+        assert!(wanted.would_enable("haul::upload", &Level::DEBUG));
+        assert!(!wanted.would_enable("haul_store", &Level::INFO));
+        assert!(!wanted.would_enable("aws_config", &Level::ERROR));
+        assert!("haul=loud".parse::<Targets>().is_err());
+    }
+
+    #[test]
     fn every_default_filter_can_be_read() {
         for verbosity in 0..5 {
             for unasked in [Unasked::Nothing, Unasked::Warnings, Unasked::Errors] {
-                EnvFilter::builder().parse(default_filter(verbosity, unasked)).unwrap();
+                default_filter(verbosity, unasked).parse::<Targets>().unwrap();
             }
         }
     }
