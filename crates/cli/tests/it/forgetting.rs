@@ -42,9 +42,15 @@ impl Unfinished {
         finish(command.envs(self.server.store().client_variables()).args(words))
     }
 
+    /// Returns the ids in the order of the keys: uploads that began in one second are listed in the
+    /// order of their ids.
     fn ids(&self) -> Vec<String> {
         let listed = self.haul(&["transfers", "--json"]);
-        events(&listed).iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect()
+        let field = |line: &serde_json::Value, name| line[name].as_str().unwrap().to_owned();
+        let mut lines: Vec<_> =
+            events(&listed).iter().map(|line| (field(line, "target"), field(line, "id"))).collect();
+        lines.sort();
+        lines.into_iter().map(|(_, id)| id).collect()
     }
 
     fn uploads_at_the_store(&self) -> serde_json::Value {
