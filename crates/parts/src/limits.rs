@@ -26,7 +26,7 @@ pub const OBJECT_SIZE_MAX_BYTES: u64 = PART_COUNT_MAX as u64 * PART_SIZE_MAX_BYT
 pub const PUT_OBJECT_MAX_BYTES: u64 = 5 * GIB;
 /// The most entries in a page of ListParts, ListMultipartUploads or ListObjects.
 pub const LIST_PAGE_MAX: u16 = 1000;
-/// The part size if the caller requests none and the object is not too long for it.
+/// The part size of AWS if the caller requests none and the object is not too long for it.
 pub const DEFAULT_PART_SIZE_BYTES: u64 = 8 * MIB;
 /// The longest object key, in bytes of UTF-8.
 pub const KEY_MAX_BYTES: usize = 1024;
@@ -49,6 +49,10 @@ pub struct Limits {
     pub part_count_max: u16,
     /// The largest object, in bytes.
     pub object_size_max_bytes: u64,
+    /// The part size if the caller requests none and the object is not too long for it, in bytes.
+    /// A store that bills each part, or keeps each in a segment of its own, is better off with
+    /// large ones (Storj: 64 MiB). The minimum and the maximum take precedence.
+    pub part_size_default_bytes: u64,
     /// Whether all parts but the last must have the same size (R2 requires it), so that parts
     /// cannot grow during a stream of unknown length. A [`PartPlan`](crate::PartPlan) has equal
     /// parts by construction.
@@ -62,6 +66,7 @@ impl Limits {
         part_size_max_bytes: PART_SIZE_MAX_BYTES,
         part_count_max: PART_COUNT_MAX,
         object_size_max_bytes: OBJECT_SIZE_MAX_BYTES,
+        part_size_default_bytes: DEFAULT_PART_SIZE_BYTES,
         equal_parts: false,
     };
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::PartNumber;
 use crate::grouped::{Bytes, Grouped};
-use crate::limits::{DEFAULT_PART_SIZE_BYTES, Limits, MIB, PART_COUNT_MAX};
+use crate::limits::{Limits, MIB, PART_COUNT_MAX};
 
 pub use growing::GrowingPlan;
 
@@ -142,8 +142,9 @@ pub enum PlanError {
 impl PartPlan {
     /// Cuts `object_size_bytes` into parts within `limits`.
     ///
-    /// Without a requested part size it is 8 MiB, or for long objects the smallest multiple of 1
-    /// MiB that needs no more than the allowed number of parts; always inside the limits.
+    /// Without a requested part size it is the default of the limits (8 MiB at AWS), or for long
+    /// objects the smallest multiple of 1 MiB that needs no more than the allowed number of parts;
+    /// always inside the limits.
     ///
     /// # Errors
     /// The limit that prevents a plan, and for a request that needs too many parts the size that
@@ -157,7 +158,8 @@ impl PartPlan {
         let least = least_part_size_bytes(object_size_bytes, limits, part_count_max)?;
         let part_size_bytes = match wanted_part_size_bytes {
             None => least.max(
-                DEFAULT_PART_SIZE_BYTES
+                limits
+                    .part_size_default_bytes
                     .clamp(limits.part_size_min_bytes, limits.part_size_max_bytes),
             ),
             Some(wanted) => check_wish(wanted, object_size_bytes, limits, part_count_max, least)?,

@@ -1,7 +1,8 @@
 //! Laws of the growing plan: how a stream of unknown length is cut.
 
 use haul_parts::limits::{
-    GIB, MIB, OBJECT_SIZE_MAX_BYTES, PART_COUNT_MAX, PART_SIZE_MAX_BYTES, TIB,
+    DEFAULT_PART_SIZE_BYTES, GIB, MIB, OBJECT_SIZE_MAX_BYTES, PART_COUNT_MAX, PART_SIZE_MAX_BYTES,
+    TIB,
 };
 use haul_parts::{GrowingPlan, Limits, PartPlan, PlanError};
 use proptest::prelude::*;
@@ -22,6 +23,7 @@ fn limits() -> impl Strategy<Value = Limits> {
                     part_size_max_bytes: part_size_min_bytes + spread,
                     part_count_max,
                     object_size_max_bytes,
+                    part_size_default_bytes: DEFAULT_PART_SIZE_BYTES,
                     equal_parts,
                 }
             },

@@ -37,12 +37,19 @@ fn wish_bytes() -> impl Strategy<Value = Option<u64>> {
 
 /// The limits of AWS, and those of stores that differ in every field.
 fn limits() -> impl Strategy<Value = Limits> {
-    let other = (1..=64 * MIB, 0..=PART_SIZE_MAX_BYTES, 1..=PART_COUNT_MAX, any::<bool>())
-        .prop_map(|(part_size_min_bytes, spread, part_count_max, equal_parts)| Limits {
+    let other = (
+        1..=64 * MIB,
+        0..=PART_SIZE_MAX_BYTES,
+        1..=PART_COUNT_MAX,
+        any::<bool>(),
+        0..=PART_SIZE_MAX_BYTES,
+    )
+        .prop_map(|(part_size_min_bytes, spread, part_count_max, equal_parts, default)| Limits {
             part_size_min_bytes,
             part_size_max_bytes: part_size_min_bytes + spread,
             part_count_max,
             object_size_max_bytes: OBJECT_SIZE_MAX_BYTES,
+            part_size_default_bytes: default,
             equal_parts,
         });
     prop_oneof![Just(Limits::AWS), other]
