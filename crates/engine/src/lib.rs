@@ -85,6 +85,7 @@
 //! remote/    the interface to a store: one trait
 //! s3/        the trait over the network: control plane by the SDK, data plane on own connections
 //! journal/   the records from which a later run resumes
+//! findings_cache.rs  what a probe found about a store, for later runs
 //! listing.rs the pages of a listing as one stream
 //! verify/    the comparison of local bytes with an object, without downloading it
 //! removal/   the removal of many objects at a time
@@ -102,6 +103,7 @@ mod engine;
 mod error;
 mod error_text;
 mod event;
+pub mod findings_cache;
 pub mod journal;
 pub mod listing;
 pub mod pace;

@@ -16,7 +16,7 @@ mod folder;
 pub mod format;
 mod lock;
 mod plan;
-mod private;
+pub(crate) mod private;
 mod record;
 mod remembered;
 mod tree;

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::file::{JournalError, io_error};
 
 /// Creates the folder, or checks an existing one.
-pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -22,7 +22,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
 
 /// Refuses a folder of another user, and removes other users' permissions from a folder of this
 /// user. Returns false if there is no folder.
-pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
+pub(crate) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     let link = match fs::symlink_metadata(folder) {
         Ok(link) => link,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -51,7 +51,7 @@ pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
 }
 
 /// Reads an existing journal under the same conditions.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
     let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     check_file(path, &there)?;
     tighten(path, &there, 0o600);

@@ -17,8 +17,8 @@ use super::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
     DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
     ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
-    PartRequest, PartsPage, PresignRequest, PresignedUrl, PutRequest, Store, StoreError,
-    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    PartRequest, PartsPage, PresignRequest, PresignedUrl, ProfileChoice, PutRequest, Store,
+    StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// A store that logs every request to the inner store.
@@ -243,6 +243,10 @@ impl<S: Store> Store for LoggedStore<S> {
 
     fn profile(&self) -> StoreProfile {
         self.0.profile()
+    }
+
+    fn profile_choice(&self) -> ProfileChoice {
+        self.0.profile_choice()
     }
 
     fn has_no_trailers(&self) {

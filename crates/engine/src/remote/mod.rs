@@ -31,7 +31,10 @@ pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, U
 pub use logged::LoggedStore;
 pub use pages::PageGuard;
 pub use presign::{PRESIGN_MAX, PresignMethod, PresignRequest, PresignedUrl};
-pub use profile::{StoreKind, StoreProfile};
+pub use profile::{
+    ChecksumSupport, Conditions, ProfileChoice, StoreFindings, StoreKind, StoreProfile, Support,
+    UnknownStoreKind,
+};
 pub use types::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, ListedBucket, Listing, ListingEntry, ObjectBody, ObjectHead, Operation,
@@ -260,6 +263,11 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the known properties of this store, from its endpoint and its answers.
     fn profile(&self) -> StoreProfile {
         StoreProfile::default()
+    }
+
+    /// Returns how that profile was chosen.
+    fn profile_choice(&self) -> ProfileChoice {
+        ProfileChoice::default()
     }
 
     /// Records that an answer has shown that the store does not verify checksums in trailers,

@@ -100,7 +100,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     config.set_use_fips(options.fips);
     config.set_use_dual_stack(options.dual_stack);
     let (config, location, is_aws) = located(config, &options, region.clone()).await?;
-    let profile = KnownProfile::of_endpoint(&location.endpoint, is_aws);
+    let profile = KnownProfile::new(options.store_profile, &location.endpoint, is_aws);
     let config = config.interceptor(profile.clone());
     let path_style = location.addressing == Addressing::Path;
     let client = aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build());

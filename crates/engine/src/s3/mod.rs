@@ -51,8 +51,9 @@ use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
     DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
     ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
-    PartRequest, PartsPage, PresignRequest, PresignedUrl, PutRequest, Store, StoreError,
-    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    PartRequest, PartsPage, PresignRequest, PresignedUrl, ProfileChoice, PutRequest, Store,
+    StoreError, StoreFindings, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
+    UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -91,6 +92,12 @@ impl S3Store {
     /// Returns the location of the store.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Refines the store's profile by what an earlier probe of it found, unless the options name
+    /// the profile ([`S3Options::store_profile`]).
+    pub fn refine_profile(&self, found: StoreFindings) {
+        self.profile.refine(found);
     }
 
     /// Returns the file of trusted certificates, if one was configured.
@@ -344,6 +351,10 @@ impl Store for S3Store {
 
     fn profile(&self) -> StoreProfile {
         self.profile.get()
+    }
+
+    fn profile_choice(&self) -> ProfileChoice {
+        self.profile.choice()
     }
 
     fn has_no_trailers(&self) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::transport::Proxies;
+use crate::remote::StoreKind;
 
 /// The position of the bucket in a request's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +76,9 @@ pub struct S3Options {
     pub region: Option<String>,
     /// The name of a profile in `~/.aws/config`.
     pub profile: Option<String>,
+    /// The profile of the store: its limits and what it supports. `None`: chosen by the endpoint
+    /// and the answers.
+    pub store_profile: Option<StoreKind>,
     /// The bucket addressing: path or virtual-host style.
     pub addressing: Addressing,
     /// Whether to use AWS's endpoints for FIPS 140; `None`: from environment and profile.
@@ -114,6 +118,7 @@ impl Default for S3Options {
             ignore_configured_endpoint: false,
             region: None,
             profile: None,
+            store_profile: None,
             addressing: Addressing::default(),
             fips: None,
             dual_stack: None,

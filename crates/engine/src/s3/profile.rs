@@ -1,15 +1,21 @@
-//! Determines the kind of a store, as far as endpoint and answers show it.
+//! Chooses the profile of a store: by its name, its endpoint or its answers, and refines it by what
+//! a probe found and by what answers show.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use http::Uri;
 
 use super::transport::Origin;
-use crate::remote::{StoreKind, StoreProfile};
+use crate::remote::{ProfileChoice, StoreFindings, StoreKind, StoreProfile, Support};
+
+/// The header that asks for the checksums of an object.
+pub(super) const CHECKSUM_MODE: &str = "x-amz-checksum-mode";
 
 /// The profile of one store. Clones share it: both planes update it.
 #[derive(Clone, Debug)]
@@ -17,7 +23,7 @@ pub(super) struct KnownProfile(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
-    kind: Mutex<StoreKind>,
+    chosen: Mutex<Chosen>,
     /// Whether no machine on the path can change a body and its trailing checksum, which no
     /// signature covers.
     is_private: bool,
@@ -25,30 +31,73 @@ struct Known {
     without_trailers: AtomicBool,
 }
 
+#[derive(Debug)]
+struct Chosen {
+    kind: StoreKind,
+    by: ProfileChoice,
+    found: Option<StoreFindings>,
+}
+
 impl KnownProfile {
-    /// Returns the profile that follows from the endpoint alone.
-    pub(super) fn of_endpoint(endpoint: &str, is_aws: bool) -> Self {
+    /// Returns the profile with this name or, without a name, the one that follows from the
+    /// endpoint alone.
+    pub(super) fn new(named: Option<StoreKind>, endpoint: &str, is_aws: bool) -> Self {
         let origin = endpoint.parse::<Uri>().ok().and_then(|uri| Origin::of(&uri));
+        let of_host = || origin.as_ref().and_then(|origin| StoreKind::of_host(&origin.host));
+        let (kind, by) = match (named, is_aws) {
+            (Some(kind), _) => (kind, ProfileChoice::ByName),
+            (None, true) => (StoreKind::Aws, ProfileChoice::ByEndpoint),
+            (None, false) => match of_host() {
+                Some(kind) => (kind, ProfileChoice::ByEndpoint),
+                None => (StoreKind::Generic, ProfileChoice::ByDefault),
+            },
+        };
+        tracing::info!("store profile {kind}, {by} ({endpoint})");
         Self(Arc::new(Known {
-            kind: Mutex::new(if is_aws { StoreKind::Aws } else { StoreKind::Generic }),
+            chosen: Mutex::new(Chosen { kind, by, found: None }),
             is_private: origin.is_some_and(|origin| origin.tls || is_loopback(&origin.host)),
             without_trailers: AtomicBool::new(false),
         }))
     }
 
     pub(super) fn get(&self) -> StoreProfile {
-        let profile = self.0.kind.lock().unwrap_or_else(PoisonError::into_inner).profile();
-        let trailers = self.0.is_private && !self.0.without_trailers.load(Ordering::Relaxed);
-        StoreProfile { verifies_trailers: profile.verifies_trailers && trailers, ..profile }
+        let chosen = self.chosen();
+        let table = chosen.kind.profile();
+        let profile = chosen.found.as_ref().map_or(table, |found| table.refined_by(found));
+        if self.0.is_private && !self.0.without_trailers.load(Ordering::Relaxed) {
+            return profile;
+        }
+        StoreProfile { trailers: Support::No, ..profile }
     }
 
-    /// Updates the profile from the `Server` header of an answer. An AWS endpoint stays AWS.
-    pub(super) fn heard(&self, server: &str) {
-        let mut kind = self.0.kind.lock().unwrap_or_else(PoisonError::into_inner);
-        if *kind == StoreKind::Generic
-            && let Some(shown) = StoreKind::of_server(server)
+    /// Returns how the profile was chosen.
+    pub(super) fn choice(&self) -> ProfileChoice {
+        self.chosen().by
+    }
+
+    /// Refines the profile by what a probe of this store found. A profile chosen by its name stays
+    /// as it is.
+    pub(super) fn refine(&self, found: StoreFindings) {
+        let mut chosen = self.chosen();
+        if chosen.by == ProfileChoice::ByName {
+            return;
+        }
+        if chosen.by == ProfileChoice::ByDefault && found.kind != StoreKind::Generic {
+            (chosen.kind, chosen.by) = (found.kind, ProfileChoice::ByFindings);
+        }
+        tracing::info!("store profile {}, {}, refined by a probe", chosen.kind, chosen.by);
+        chosen.found = Some(found);
+    }
+
+    /// Updates the profile from the headers of an answer, which `header` returns by their names in
+    /// lower case. Any other choice takes precedence.
+    pub(super) fn heard<'a>(&self, header: impl Fn(&str) -> Option<&'a str>) {
+        let mut chosen = self.chosen();
+        if chosen.by == ProfileChoice::ByDefault
+            && let Some(kind) = StoreKind::of_answer(header)
         {
-            *kind = shown;
+            (chosen.kind, chosen.by) = (kind, ProfileChoice::ByAnswers);
+            tracing::info!("store profile {kind}, {}", chosen.by);
         }
     }
 
@@ -57,6 +106,10 @@ impl KnownProfile {
         if !self.0.without_trailers.swap(true, Ordering::Relaxed) {
             tracing::info!("the store does not verify trailers: checksums are sent in headers");
         }
+    }
+
+    fn chosen(&self) -> MutexGuard<'_, Chosen> {
+        self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,15 +124,27 @@ impl Intercept for KnownProfile {
         "KnownProfile"
     }
 
+    /// Removes the header for checksums of objects where the store refuses it.
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.get().checksum_mode == Support::No {
+            context.request_mut().headers_mut().remove(CHECKSUM_MODE);
+        }
+        Ok(())
+    }
+
     fn read_after_deserialization(
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(server) = context.response().headers().get("server") {
-            self.heard(server);
-        }
+        let headers = context.response().headers();
+        self.heard(|name| headers.get(name));
         Ok(())
     }
 }
@@ -88,10 +153,14 @@ impl Intercept for KnownProfile {
 mod tests {
     use super::*;
 
+    fn heard(profile: &KnownProfile, server: &str) {
+        profile.heard(|name| (name == "server").then_some(server));
+    }
+
     fn streams(endpoint: &str, is_aws: bool, server: &str) -> bool {
-        let profile = KnownProfile::of_endpoint(endpoint, is_aws);
-        profile.heard(server);
-        profile.get().verifies_trailers
+        let profile = KnownProfile::new(None, endpoint, is_aws);
+        heard(&profile, server);
+        profile.get().trailers.is_yes()
     }
 
     /// No signature covers the trailer: an attacker who changes a body over plain HTTP could change
@@ -110,8 +179,46 @@ mod tests {
     fn unknown_stores_and_those_that_refused_get_headers() {
         assert!(!streams("https://store.example.com", false, "AmazonS3"));
         assert!(!streams("https://store.example.com", false, "Ceph Object Gateway (squid)"));
-        let profile = KnownProfile::of_endpoint("https://s3.amazonaws.com", true);
+        let profile = KnownProfile::new(None, "https://s3.amazonaws.com", true);
         profile.has_no_trailers();
-        assert!(!profile.get().verifies_trailers && profile.get().verifies_checksums);
+        assert_eq!(profile.get().trailers, Support::No);
+    }
+
+    #[test]
+    fn a_name_beats_the_endpoint_and_the_endpoint_beats_answers() {
+        let r2 = "https://0123abc.r2.cloudflarestorage.com";
+        for (named, endpoint, kind, by) in [
+            (None, r2, StoreKind::R2, ProfileChoice::ByEndpoint),
+            (Some(StoreKind::B2), r2, StoreKind::B2, ProfileChoice::ByName),
+            (
+                Some(StoreKind::Generic),
+                "http://gateway:7480",
+                StoreKind::Generic,
+                ProfileChoice::ByName,
+            ),
+            (None, "http://gateway:7480", StoreKind::Garage, ProfileChoice::ByAnswers),
+        ] {
+            let profile = KnownProfile::new(named, endpoint, false);
+            heard(&profile, "Garage");
+            assert_eq!((profile.get().kind, profile.choice()), (kind, by), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn findings_refine_every_profile_but_a_named_one() {
+        let found = StoreFindings {
+            kind: StoreKind::CephRgw,
+            equal_parts: Some(true),
+            ..StoreFindings::default()
+        };
+        let refined = |named, endpoint| {
+            let profile = KnownProfile::new(named, endpoint, false);
+            profile.refine(found.clone());
+            (profile.get().kind, profile.get().limits.equal_parts)
+        };
+        assert_eq!(refined(None, "http://gateway:7480"), (StoreKind::CephRgw, true));
+        assert_eq!(refined(None, "https://s3.wasabisys.com"), (StoreKind::Wasabi, true));
+        let named = Some(StoreKind::Generic);
+        assert_eq!(refined(named, "http://gateway:7480"), (StoreKind::Generic, false));
     }
 }

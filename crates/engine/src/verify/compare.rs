@@ -68,13 +68,22 @@ impl Verifier {
             }
             Err(error) => return Err(Error::of_store(object, error)),
         };
-        let comparison = Comparison { verifier: self, source, object, description: &description };
+        let trusted = self.trusted(&description);
+        let comparison = Comparison { verifier: self, source, object, description: &trusted };
         let verdict = comparison.verdict().await?;
         Ok(Verification { description, verdict })
     }
 }
 
 impl Verifier {
+    /// Returns the description without a checksum that proves nothing, because the store is known
+    /// to keep wrong ones too.
+    fn trusted(&self, description: &ObjectDescription) -> ObjectDescription {
+        let profile = self.store.profile();
+        let checksum = description.checksum.filter(|checksum| profile.trusts(checksum.algorithm()));
+        ObjectDescription { checksum, ..description.clone() }
+    }
+
     /// Returns the object's description from the listing, on the assumption that the object is
     /// encrypted with the customer's key. `None` if it is not listed: then the error has another
     /// cause.

@@ -30,7 +30,7 @@ pub(crate) fn target() -> ObjectRef {
 /// Returns options for a store that takes parts of any size.
 pub(crate) fn copy_options() -> CopyOptions {
     CopyOptions {
-        limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
+        limits: Some(Limits { part_size_min_bytes: 1, ..Limits::AWS }),
         ..CopyOptions::default()
     }
 }

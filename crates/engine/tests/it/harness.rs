@@ -55,7 +55,7 @@ pub(crate) fn options() -> UploadOptions {
     UploadOptions {
         part_size_bytes: Some(PART_BYTES),
         multipart_threshold_bytes: 1,
-        limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
+        limits: Some(Limits { part_size_min_bytes: 1, ..Limits::AWS }),
         ..UploadOptions::default()
     }
 }

@@ -171,7 +171,7 @@ async fn a_reader_that_fails_makes_no_object() {
 async fn a_stream_that_its_parts_do_not_hold_is_refused() {
     let limits =
         Limits { part_size_min_bytes: 1, part_count_max: 5, equal_parts: true, ..Limits::AWS };
-    let upload = UploadOptions { limits, ..options() };
+    let upload = UploadOptions { limits: Some(limits), ..options() };
     let store = aws(Faults::none());
     let stream = |expected_size_bytes| StreamOptions {
         expected_size_bytes,

@@ -119,7 +119,7 @@ pub(crate) fn options() -> TreeOptions {
         upload: UploadOptions {
             multipart_threshold_bytes: THRESHOLD,
             part_size_bytes: Some(2000),
-            limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
+            limits: Some(Limits { part_size_min_bytes: 1, ..Limits::AWS }),
             ..UploadOptions::default()
         },
         ..TreeOptions::default()

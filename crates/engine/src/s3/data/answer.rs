@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
-use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER, SERVER};
+use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER};
 use http::response::Parts;
 
 use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
@@ -44,18 +44,14 @@ impl Answer {
         wrong_scheme::of_answer(origin, self.head.status, &self.head.headers, &self.body)
     }
 
-    /// Returns the `Server` header.
-    pub(super) fn server(&self) -> Option<&str> {
-        self.header(SERVER.as_str())
-    }
-
     fn is_encrypted(&self) -> bool {
         let by_kms = |value: &str| value.starts_with("aws:kms");
         self.header("x-amz-server-side-encryption").is_some_and(by_kms)
             || self.header("x-amz-server-side-encryption-customer-algorithm").is_some()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    /// Returns a header, if its value is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
 

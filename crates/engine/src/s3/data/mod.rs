@@ -18,8 +18,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::SERVER;
-
 use self::address::{Address, AddressBook};
 use self::answer::Answer;
 #[cfg(any(test, feature = "testing"))]
@@ -30,12 +28,12 @@ use self::request::DataRequest;
 use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
-use super::profile::KnownProfile;
+use super::profile::{CHECKSUM_MODE, KnownProfile};
 use super::regional_client::RegionalClient;
 use super::transport::{Origin, Transport};
 use crate::remote::{
     GetRequest, ObjectBody, ObjectRef, Operation, PartRequest, PutRequest, StoreError,
-    StoreErrorKind, UploadRef, UploadedPart,
+    StoreErrorKind, Support, UploadRef, UploadedPart,
 };
 
 /// Time-outs of one request.
@@ -125,7 +123,10 @@ impl DataPlane {
         let credentials = self.credentials.get(operation).await?;
         let pool = self.pool(address);
         let mut connection = pool.checkout(operation, fresh_connection).await?;
-        let data = DataRequest::get_object(request, fresh_connection);
+        let mut data = DataRequest::get_object(request, fresh_connection);
+        if self.profile.get().checksum_mode == Support::No {
+            data = data.without(CHECKSUM_MODE);
+        }
         let signed = sign::signed(address, data, &credentials, &self.clock)?;
         let answer = match connection.ask(operation, signed, self.timeouts).await {
             Ok(answer) => answer,
@@ -134,8 +135,7 @@ impl DataPlane {
         if answer.status().is_success() {
             self.transport.heard(&address.origin);
             let (head, body) = answer.into_parts();
-            let server = head.headers.get(SERVER).and_then(|server| server.to_str().ok());
-            server.inspect(|server| self.profile.heard(server));
+            self.profile.heard(|name| head.headers.get(name)?.to_str().ok());
             let link = (connection, pool);
             return object_body(&head.headers, body, request, link, self.timeouts.idle);
         }
@@ -166,7 +166,12 @@ impl DataPlane {
         };
         self.pool(address).check_in(connection);
         self.learn(address, &answer, operation)?;
-        answer.uploaded(operation, algorithm)
+        let mut uploaded = answer.uploaded(operation, algorithm)?;
+        // An echo proves nothing if the store takes wrong checksums: the ETag decides.
+        if algorithm.is_some_and(|algorithm| !self.profile.get().trusts(algorithm)) {
+            uploaded.checksum = None;
+        }
+        Ok(uploaded)
     }
 
     /// Updates the store's profile from an answer. Fails if the answer shows that the URL's scheme
@@ -181,7 +186,7 @@ impl DataPlane {
             return Err(cause.to_store_error(operation));
         }
         self.transport.heard(&address.origin);
-        answer.server().inspect(|server| self.profile.heard(server));
+        self.profile.heard(|name| answer.header(name));
         Ok(())
     }
 

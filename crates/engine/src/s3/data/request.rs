@@ -16,6 +16,7 @@ use crate::remote::{
     metadata_header,
 };
 use crate::s3::convert;
+use crate::s3::profile::CHECKSUM_MODE;
 use crate::s3::transport::USER_AGENT_NAME;
 
 /// The unreserved characters of RFC 3986; SigV4 requires all others to be encoded.
@@ -73,9 +74,15 @@ impl DataRequest {
         }
     }
 
+    /// Removes a header.
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(present, _)| present != name);
+        self
+    }
+
     /// Creates a GetObject request. `fresh_connection`: do not use an idle connection.
     pub(super) fn get_object(get: &GetRequest, fresh_connection: bool) -> Self {
-        let mut headers = vec![("x-amz-checksum-mode".to_owned(), "ENABLED".to_owned())];
+        let mut headers = vec![(CHECKSUM_MODE.to_owned(), "ENABLED".to_owned())];
         headers.extend(get.range().map(|range| (RANGE.to_string(), range)));
         headers
             .extend(get.if_match.as_ref().map(|etag: &ETag| (IF_MATCH.to_string(), etag.quoted())));

@@ -39,7 +39,8 @@ impl SourceLayout {
         size_bytes: u64,
         options: &CopyOptions,
     ) -> Result<Self, Error> {
-        let plan = PartPlan::new(size_bytes, &options.limits, options.part_size_bytes);
+        let limits = options.limits.unwrap_or_default();
+        let plan = PartPlan::new(size_bytes, &limits, options.part_size_bytes);
         let plan =
             plan.map_err(|error| Error::Plan { source_name: source.to_string(), source: error })?;
         Ok(Self { plan, unequal: None })
@@ -76,7 +77,10 @@ impl SourceLayout {
         {
             return Some(Self { plan, unequal: None });
         }
-        let unequal = Self::unequal(origin, limits, count).await;
+        let unequal = match limits.equal_parts {
+            true => None,
+            false => Self::unequal(origin, limits, count).await,
+        };
         unequal.or_else(|| {
             Some(Self { plan: PartPlan::new(size_bytes, limits, None).ok()?, unequal: None })
         })

@@ -19,7 +19,6 @@ mod relay;
 
 use std::sync::Arc;
 
-use haul_parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, UploadId};
 use serde::Serialize;
 
@@ -112,6 +111,8 @@ pub(crate) fn start(
 }
 
 async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, Error> {
+    let profile = context.resources.store.profile();
+    context.options.limits.get_or_insert(profile.limits);
     let earlier = Earlier::find(&mut context)?;
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
@@ -137,12 +138,16 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     };
     let size_bytes = origin.head().size_bytes;
     context.progress.set_size(size_bytes);
-    if context.source_store.is_some() || earlier.as_ref().is_some_and(Earlier::is_streamed) {
-        return Box::pin(relay::copy(&context, origin, layout, stop)).await;
-    }
     // A copy that an earlier run began in parts is resumed in parts.
     let in_one_request =
-        layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES && earlier.is_none();
+        layout.is_none() && size_bytes <= profile.copy_object_max_bytes && earlier.is_none();
+    let store_copies = in_one_request || !profile.upload_part_copy.is_missing();
+    if context.source_store.is_some()
+        || !store_copies
+        || earlier.as_ref().is_some_and(Earlier::is_streamed)
+    {
+        return Box::pin(relay::copy(&context, origin, layout, stop)).await;
+    }
     let copied = match &layout {
         None if in_one_request => one_request::copy(&context, &origin, stop.clone()).await,
         Some(layout) => {
@@ -172,7 +177,7 @@ async fn prepare(context: &Context) -> Result<(Arc<SourceObject>, Option<SourceL
         Some(_) => {
             Some(SourceLayout::chosen(&context.source, origin.head().size_bytes, &context.options)?)
         }
-        None => SourceLayout::of_source(&origin, &context.options.limits).await,
+        None => SourceLayout::of_source(&origin, &context.options.limits.unwrap_or_default()).await,
     };
     Ok((Arc::new(origin), layout))
 }
@@ -244,11 +249,17 @@ impl Context {
         }
     }
 
+    /// Returns the checksum of a copy in parts: one that can be compared with the source's, unless
+    /// the store refuses it.
+    fn checksum(&self, origin: &SourceObject) -> Option<ChecksumAlgorithm> {
+        self.resources.store.profile().default_checksum(comparable_algorithm(origin))
+    }
+
     /// Returns the options of the upload that makes a copy in parts.
     fn upload_options(&self, origin: &SourceObject, attributes: ObjectAttributes) -> UploadOptions {
         UploadOptions {
             part_size_bytes: self.options.part_size_bytes,
-            checksum: Some(comparable_algorithm(origin)),
+            checksum: self.checksum(origin),
             attributes,
             require_proof: self.options.require_proof,
             journal: self.options.journal.clone(),

@@ -23,8 +23,8 @@ pub struct CopyOptions {
     pub if_none_match: bool,
     /// Send `If-Match`: fail unless the target is still this version.
     pub if_match: Option<ETag>,
-    /// Limits of the target's store.
-    pub limits: Limits,
+    /// Limits of the target's store; `None`: those of its profile.
+    pub limits: Option<Limits>,
     /// How long to retry the removal of the parts of a failed copy.
     pub abort_patience: Duration,
     /// How long a stop waits for the parts in flight, or for the answer to a CopyObject.

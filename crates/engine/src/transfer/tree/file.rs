@@ -393,7 +393,8 @@ async fn between(
         options.if_none_match = true;
     }
     // A shorter file has no parts, and a copy in one request needs no journal.
-    if work.entry.size_bytes > options.limits.part_size_min_bytes {
+    let limits = options.limits.unwrap_or_else(|| shared.resources.store.profile().limits);
+    if work.entry.size_bytes > limits.part_size_min_bytes {
         options.journal.clone_from(&shared.options.journal);
         if let Some(journal) = &mut options.journal {
             journal.choice = JournalChoice::OfSource;

@@ -233,7 +233,7 @@ async fn candidates(
         let layout: Vec<_> =
             listed.parts.iter().map(|part| (part.number, part.size_bytes)).collect();
         let size_bytes = context.source.size_bytes();
-        for plan in plans_of_layout(size_bytes, &context.options.limits, &layout) {
+        for plan in plans_of_layout(size_bytes, &context.options.limits(), &layout) {
             candidates.push(Candidate {
                 upload: upload.clone(),
                 plan,

@@ -7,7 +7,7 @@ use crate::pace::FailedAttempt;
 use crate::proof::WholeProof;
 use crate::remote::{
     CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind,
-    UploadRef,
+    StoreProfile, UploadRef,
 };
 use crate::transfer::lifecycle::Finding;
 use crate::transfer::mover::SentPart;
@@ -106,11 +106,16 @@ impl Expected {
         }
     }
 
-    /// Verifies after Complete that the object at the store has the content that was read.
+    /// Verifies after Complete that the object at the store has the content that was read. A
+    /// checksum that the store takes unseen proves nothing.
     ///
     /// # Errors
     /// Returns a description of the difference.
-    pub(super) fn close(&self, head: &ObjectHead) -> Result<WholeProof, String> {
+    pub(super) fn close(
+        &self,
+        head: &ObjectHead,
+        profile: &StoreProfile,
+    ) -> Result<WholeProof, String> {
         if !self.is(head) {
             // Another client has written the key since: the object says nothing about our upload.
             return Ok(WholeProof::NotShown);
@@ -120,11 +125,12 @@ impl Expected {
         {
             return Err(format!("it has {} bytes instead of {size_bytes}", head.size_bytes));
         }
+        let is_trusted = self.checksum.is_some_and(|ours| profile.trusts(ours.algorithm()));
         match self.same_checksum(head) {
-            Some(true) => Ok(WholeProof::Checksum),
+            Some(true) if is_trusted => Ok(WholeProof::Checksum),
             Some(false) => Err("its checksum is not that of its parts".into()),
-            None if self.etag.as_ref() == Some(&head.etag) => Ok(WholeProof::ETag),
-            None => Ok(WholeProof::NotShown),
+            _ if self.etag.as_ref() == Some(&head.etag) => Ok(WholeProof::ETag),
+            _ => Ok(WholeProof::NotShown),
         }
     }
 }

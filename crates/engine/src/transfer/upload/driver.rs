@@ -24,14 +24,14 @@ use super::journal_handle::JournalHandle;
 use super::layout::PartsLayout;
 use super::lost_create::{self, LostCreates};
 use super::part::{PartSender, check_unchanged};
-use super::start::create_request;
+use super::start::{check_condition_now, create_request};
 use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
 use crate::pace::{FailedAttempt, Pass, Retries, Turn};
 use crate::proof::Proof;
-use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
+use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, Support, UploadRef};
 use crate::source::Change;
 use crate::transfer::lifecycle::{
     Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted,
@@ -378,7 +378,11 @@ impl Driver {
         if let Err(error) = self.journal.completing() {
             self.context.events.send(Event::Warning { message: error.to_string() });
         }
-        let request = complete::request(&parts, self.declared, &self.context.options);
+        let support = self.context.options.condition_on_complete(&self.context.store().profile());
+        let mut request = complete::request(&parts, self.declared, &self.context.options);
+        if support == Support::No {
+            (request.if_none_match, request.if_match) = (false, None);
+        }
         let context = Arc::clone(&self.context);
         let creates = std::mem::take(&mut self.creates);
         self.requests.spawn(async move {
@@ -387,6 +391,13 @@ impl Driver {
             }
             if let Some(maker) = context.maker.as_ref().filter(|_| is_first)
                 && let Err(error) = maker.check(&parts).await
+            {
+                return Ended::Unfit(error);
+            }
+            // The store would overwrite the object in spite of the condition.
+            if is_first
+                && support.is_missing()
+                && let Err(error) = check_condition_now(&context).await
             {
                 return Ended::Unfit(error);
             }
@@ -612,7 +623,11 @@ impl Driver {
             Finisher { context: &self.context, upload, journal: self.journal, cause, unheard };
         match outcome {
             Outcome::Done => {
-                let whole = match self.whole.map(|head| expected.close(&head)).transpose() {
+                let whole = match self
+                    .whole
+                    .map(|head| expected.close(&head, &self.context.store().profile()))
+                    .transpose()
+                {
                     Ok(whole) => whole.unwrap_or_default(),
                     Err(detail) => return Err(finisher.corrupt(detail)),
                 };

@@ -57,7 +57,7 @@ impl Finisher<'_> {
         let parts: Vec<_> = sent.into_iter().flatten().collect();
         let finisher =
             Finisher { context, upload: Some(upload), journal, cause: None, unheard: false };
-        let whole = match expected.close(head) {
+        let whole = match expected.close(head, &context.store().profile()) {
             Ok(whole) => whole,
             Err(detail) => return Err(finisher.corrupt(detail)),
         };

@@ -28,7 +28,11 @@ pub(super) enum Landed {
 
 /// Queries the object and compares it with the bytes that were sent.
 pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> Landed {
-    let (if_none_match, if_match) = (context.options.if_none_match, &context.options.if_match);
+    // A condition that the store does not hold prevents nothing.
+    let profile = context.store().profile();
+    let is_held = !context.options.condition_on_put(&profile).is_missing();
+    let if_none_match = is_held && context.options.if_none_match;
+    let if_match = context.options.if_match.as_ref().filter(|_| is_held);
     match context.resources.retry.run(|| context.store().head_object(&context.object)).await {
         Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => {
             Landed::Ours(UploadedPart {
@@ -38,9 +42,7 @@ pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> L
                 checksum: head.checksum.map(|(checksum, _)| checksum),
             })
         }
-        Ok(head)
-            if if_none_match || if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) =>
-        {
+        Ok(head) if if_none_match || if_match.is_some_and(|wanted| *wanted != head.etag) => {
             Landed::Never
         }
         Ok(_) => not_yet("another object is there, and what was sent may still replace it"),

@@ -9,6 +9,7 @@
 mod abandon;
 mod abort;
 mod adoption;
+mod at_store;
 mod complete;
 mod context;
 mod driver;
@@ -102,7 +103,12 @@ pub(crate) fn start(
         let Line { events, progress, stop } = line;
         progress.set_size(source.size_bytes());
         let resources = resources.clone();
-        run(Context { resources, source, maker: None, object, options, events, progress }, stop)
+        let maker = None;
+        let context = Context { resources, source, maker, object, options, events, progress };
+        async move {
+            context.options.check_checksum(&context.store().profile())?;
+            run(context, stop).await
+        }
     })
 }
 
@@ -144,14 +150,17 @@ async fn find_start(
 }
 
 /// Uploads the source of `context`, in one request or in parts.
-pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
+pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
+    let profile = context.store().profile();
+    context.options.adapt(&profile);
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
     let one_piece = !context.in_parts();
-    let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
-        .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
+    let plan =
+        PartPlan::new(size_bytes, &context.options.limits(), context.options.part_size_bytes)
+            .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
     let adopt = context.options.unfinished == Unfinished::Adopt;
     // An unfinished upload in parts, from a time when the file was larger, may still be at the
     // store.
@@ -196,7 +205,7 @@ async fn begin_or_continue(
         // A restart uses the part size that was requested originally.
         let part_size_bytes = context.options.part_size_bytes;
         let size_bytes = context.source.size_bytes();
-        layout = PartPlan::new(size_bytes, &context.options.limits, part_size_bytes)
+        layout = PartPlan::new(size_bytes, &context.options.limits(), part_size_bytes)
             .map_or(layout, PartsLayout::Planned);
     }
     let stopped = PreflightStop::of(remembered.as_ref());

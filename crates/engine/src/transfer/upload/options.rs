@@ -22,7 +22,9 @@ pub struct UploadOptions {
     /// [`concurrency`](crate::EngineOptions::concurrency).
     pub concurrency: Option<u32>,
     /// The checksum sent with every part and verified by the store; `None`: only the MD5 in the
-    /// ETag is compared.
+    /// ETag is compared. In place of the default (CRC64NVME) another one is sent, or none, if the
+    /// store's profile says that it does not verify it; another algorithm that it refuses is an
+    /// error.
     pub checksum: Option<ChecksumAlgorithm>,
     /// Treat a part that cannot be proven as an error.
     pub require_proof: bool,
@@ -32,8 +34,8 @@ pub struct UploadOptions {
     pub if_none_match: bool,
     /// Send `If-Match`: fail unless the object is still this version.
     pub if_match: Option<ETag>,
-    /// Limits of the store.
-    pub limits: Limits,
+    /// Limits of the store; `None`: those of its profile.
+    pub limits: Option<Limits>,
     /// How long to retry the removal of the parts of a failed upload.
     pub abort_patience: Duration,
     /// The journal, so that the upload can be resumed after a crash; `None`: no journal, and a
@@ -127,7 +129,7 @@ impl Default for UploadOptions {
             attributes: ObjectAttributes::default(),
             if_none_match: false,
             if_match: None,
-            limits: Limits::AWS,
+            limits: None,
             abort_patience: Duration::from_secs(60),
             journal: None,
             on_change: OnChange::default(),

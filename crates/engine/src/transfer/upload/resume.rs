@@ -109,7 +109,7 @@ pub(super) async fn reconcile(
         context.events.send(Event::Warning { message });
         harmless = Some(change);
         let part_size = Some(resumed.layout.first_part_size_bytes());
-        match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
+        match PartPlan::new(context.source.size_bytes(), &context.options.limits(), part_size) {
             Ok(plan) => resumed.layout = PartsLayout::Planned(plan),
             Err(_) => {
                 return restart(context, &resumed.upload, "the source no longer fits the parts")

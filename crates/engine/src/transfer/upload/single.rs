@@ -11,17 +11,21 @@ use std::time::Duration;
 
 use haul_parts::ChecksumAlgorithm;
 
+use super::at_store::warn_of_condition;
 use super::complete::TOKEN_METADATA;
 use super::context::Context;
 use super::landed::{self, Landed};
 use super::part::{ReadBytes, blame, prove, read};
+use super::start::check_condition_now;
 use super::{ReportedPart, UploadReport};
 use crate::body::Range;
 use crate::error::Error;
 use crate::event::Event;
 use crate::pace::{FailedAttempt, Pass};
 use crate::proof::{Proof, ProofCount, WholeProof};
-use crate::remote::{Meter, Operation, PutRequest, StoreError, StoreErrorKind, Tap, UploadedPart};
+use crate::remote::{
+    Meter, Operation, PutRequest, StoreError, StoreErrorKind, Support, Tap, UploadedPart,
+};
 use crate::transfer::mover::PartFailure;
 use crate::transfer::{StopRequest, StopSignal};
 
@@ -29,6 +33,7 @@ use crate::transfer::{StopRequest, StopSignal};
 pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
     started(context, size_bytes);
+    let support = check_condition(context).await?;
     let pool = context.resources.pool.clone();
     // The pass is taken before any memory, as the parts of other transfers do.
     let pass = tokio::select! {
@@ -42,7 +47,7 @@ pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<Uploa
         bytes = read(range, &pool, context.options.checksum, true) => bytes?,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
-    Put::new(context, pass, bytes).run(&mut stop).await
+    Put::new(context, pass, bytes, support).run(&mut stop).await
 }
 
 /// Uploads data that has already been read and hashed with MD5, in one request.
@@ -53,7 +58,19 @@ pub(super) async fn put_read(
     mut stop: StopSignal,
 ) -> Result<UploadReport, Error> {
     started(context, bytes.payload.size_bytes());
-    Put::new(context, pass, bytes).run(&mut stop).await
+    let support = check_condition(context).await?;
+    Put::new(context, pass, bytes, support).run(&mut stop).await
+}
+
+/// Checks the condition of the upload if the store does not hold it; returns the store's support.
+async fn check_condition(context: &Context) -> Result<Support, Error> {
+    let profile = context.store().profile();
+    let support = context.options.condition_on_put(&profile);
+    if support.is_missing() {
+        warn_of_condition(support, &profile, &context.events);
+        check_condition_now(context).await?;
+    }
+    Ok(support)
 }
 
 fn started(context: &Context, size_bytes: u64) {
@@ -83,6 +100,8 @@ struct Put<'a> {
     pass: Pass,
     bytes: ReadBytes,
     token: String,
+    /// Whether the store refuses the condition, so that it must not be sent.
+    without_condition: bool,
     outcome: Outcome,
 }
 
@@ -90,9 +109,10 @@ type Answer = Result<UploadedPart, StoreError>;
 type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 impl<'a> Put<'a> {
-    fn new(context: &'a Context, pass: Pass, bytes: ReadBytes) -> Self {
+    fn new(context: &'a Context, pass: Pass, bytes: ReadBytes, condition: Support) -> Self {
         let token = format!("{:032x}", rand::random::<u128>());
-        Self { context, pass, bytes, token, outcome: Outcome::Known }
+        let without_condition = condition == Support::No;
+        Self { context, pass, bytes, token, without_condition, outcome: Outcome::Known }
     }
 }
 
@@ -156,8 +176,8 @@ impl Put<'_> {
             attributes,
             checksum: self.bytes.checksum,
             md5: self.bytes.md5.filter(|_| options.checksum != Some(ChecksumAlgorithm::Md5)),
-            if_none_match: options.if_none_match,
-            if_match: options.if_match.clone(),
+            if_none_match: options.if_none_match && !self.without_condition,
+            if_match: options.if_match.clone().filter(|_| !self.without_condition),
             fresh_connection: attempt > 1,
             wire,
         }

@@ -3,6 +3,7 @@
 use haul_parts::{ChecksumAlgorithm, ChecksumType, PlannedPart};
 use rand::Rng;
 
+use super::at_store::warn_of_condition;
 use super::complete::{TOKEN_METADATA, own_type};
 use super::context::Context;
 use super::journal_handle::{JournalHandle, store_name};
@@ -154,8 +155,16 @@ pub(super) fn write_beginning(
 
 /// Checks the condition early: if it does not hold now, it is unlikely to hold at the end, and the
 /// failure is better reported before terabytes are sent. Only the check at Complete is binding, so
-/// other errors of this request are ignored.
+/// other errors of this request are ignored. Warns if the store does not hold the condition.
 pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
+    let profile = context.store().profile();
+    let support = context.options.condition_on_complete(&profile);
+    warn_of_condition(support, &profile, &context.events);
+    check_condition_now(context).await
+}
+
+/// Checks the condition without a warning: before the write, at a store that does not hold it.
+pub(super) async fn check_condition_now(context: &Context) -> Result<(), Error> {
     let options = &context.options;
     if !options.if_none_match && options.if_match.is_none() {
         return Ok(());

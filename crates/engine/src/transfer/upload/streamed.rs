@@ -25,7 +25,7 @@ impl PartSender {
     /// answers are proven by MD5 gets no trailer.
     pub(super) fn trailer(&self) -> Option<ChecksumAlgorithm> {
         let algorithm = self.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5)?;
-        (!self.md5.wanted() && self.store.profile().verifies_trailers).then_some(algorithm)
+        (!self.md5.wanted() && self.store.profile().trailers.is_yes()).then_some(algorithm)
     }
 
     pub(super) async fn send_streamed(

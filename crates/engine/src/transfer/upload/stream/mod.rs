@@ -73,9 +73,13 @@ pub(crate) fn start(
 async fn run(
     mut context: Context,
     reader: Box<dyn Read + Send>,
-    options: StreamOptions,
+    mut options: StreamOptions,
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {
+    let profile = context.store().profile();
+    options.upload.check_checksum(&profile)?;
+    options.upload.adapt(&profile);
+    context.options = options.upload.clone();
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }

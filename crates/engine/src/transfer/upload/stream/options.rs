@@ -43,7 +43,7 @@ impl StreamOptions {
     }
 
     pub(super) fn plan(&self) -> Result<GrowingPlan, PlanError> {
-        let (limits, wish) = (&self.upload.limits, self.upload.part_size_bytes);
+        let (limits, wish) = (&self.upload.limits(), self.upload.part_size_bytes);
         match self.size_bytes {
             Some(size_bytes) => GrowingPlan::exact(size_bytes, limits, wish),
             None => GrowingPlan::new(limits, self.expected_size_bytes, wish),
