@@ -23,6 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use haul::EngineOptions;
 use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
+use haul::remote::StoreKind;
 
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
@@ -128,6 +129,10 @@ pub(crate) struct StoreArgs {
     /// Profile of ~/.aws/config and ~/.aws/credentials [default: AWS_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Limits and abilities of the store: aws, r2, b2, ceph-rgw, generic, … [default: by the
+    /// endpoint and the answers] [env: HAUL_STORE_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) store_profile: Option<StoreKind>,
     /// Bucket in the path: http://host/bucket/key [default but for AWS]
     #[arg(long, global = true, conflicts_with = "virtual_host_style")]
     pub(crate) path_style: bool,

@@ -131,11 +131,12 @@ async fn names(scheme: Scheme, begun: &str) -> Option<Vec<String>> {
 
 /// Returns the store flags among the words so far.
 fn store_args() -> StoreArgs {
-    const WITH_VALUE: [&str; 7] = [
+    const WITH_VALUE: [&str; 8] = [
         "--endpoint",
         "--endpoint-url",
         "--region",
         "--profile",
+        "--store-profile",
         "--ca-bundle",
         "--remote",
         "--data",

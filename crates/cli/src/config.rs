@@ -45,6 +45,7 @@ pub(crate) const KEYS: &[ConfigKey] = &[
     key("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], true),
     // Access keys in the environment also override a profile in the file.
     key("profile", &["AWS_PROFILE", "AWS_ACCESS_KEY_ID"], true),
+    key("store-profile", &["HAUL_STORE_PROFILE"], true),
     key("path-style", &[], true),
     key("virtual-host-style", &[], true),
     key("ca-bundle", &["AWS_CA_BUNDLE"], true),
@@ -127,6 +128,20 @@ fn of_store(name: &str) -> Option<String> {
 /// Returns the folder of `local://` and `haul serve`, if the file names one.
 pub(crate) fn data() -> Option<PathBuf> {
     of_store("data").map(PathBuf::from)
+}
+
+/// Returns the name of the store's profile from the environment, otherwise from the file, with its
+/// origin. The one in the file belongs to the store of the file or the environment, not to another
+/// one on the command line.
+pub(crate) fn store_profile(args: &StoreArgs) -> Option<(String, String)> {
+    const NAME: &str = "store-profile";
+    let key = KEYS.iter().find(|key| key.name == NAME)?;
+    if let Some((variable, name)) = key.variable_set() {
+        return Some((variable.to_owned(), name));
+    }
+    let name = of_store(NAME).filter(|_| args.endpoint.is_none())?;
+    let file = READ.get().map(|file| file.path().display().to_string()).unwrap_or_default();
+    Some((format!("{NAME} in {file}"), name))
 }
 
 /// Adds the file's values for an `s3://` store where flags and environment set none.

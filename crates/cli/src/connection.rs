@@ -52,6 +52,10 @@ pub(crate) struct S3Connection {
     /// `AWS_PROFILE` does not.
     #[serde(default)]
     profile_named: bool,
+    /// The store profile that this run named. Its name stays text, so that the journal can be read
+    /// by a Haul that does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    store_profile: Option<String>,
     #[serde(default, with = "path_text::optional")]
     ca_bundle: Option<PathBuf>,
 }
@@ -75,6 +79,7 @@ impl Connection {
             dual_stack: location.dual_stack,
             profile: args.profile.clone().or_else(of_environment),
             profile_named: args.profile.is_some(),
+            store_profile: args.store_profile.map(|kind| kind.name().to_owned()),
             ca_bundle: store.ca_bundle().and_then(|path| std::path::absolute(path).ok()),
         })
     }
@@ -194,6 +199,7 @@ fn contradiction_of_local(data: &PathBuf, given: &StoreArgs) -> Option<(&'static
     let flags = [
         (given.endpoint.is_some(), "--endpoint"),
         (given.profile.is_some(), "--profile"),
+        (given.store_profile.is_some(), "--store-profile"),
         (given.virtual_host_style, "--virtual-host-style"),
         (given.data.as_ref().is_some_and(other), "--data"),
     ];
@@ -220,6 +226,9 @@ impl S3Connection {
         let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
             profile: self.profile_to_use(given, keys),
+            store_profile: given
+                .store_profile
+                .or_else(|| self.store_profile.as_ref()?.parse().ok()),
             ca_bundle: self.ca_bundle.clone().or(run.ca_bundle),
             ignore_configured_ca_bundle: true,
             ..run
@@ -250,6 +259,11 @@ impl S3Connection {
             && given != recorded
         {
             return Some(("--profile", format!("with profile {recorded}")));
+        }
+        if let (Some(given), Some(recorded)) = (given.store_profile, &self.store_profile)
+            && given.name() != recorded
+        {
+            return Some(("--store-profile", format!("with store profile {recorded}")));
         }
         if let (Some(given), Some(recorded)) = (&given.ca_bundle, &self.ca_bundle)
             && std::path::absolute(given).ok().as_ref() != Some(recorded)
@@ -284,6 +298,7 @@ mod tests {
             dual_stack: false,
             profile: Some("backup".into()),
             profile_named: true,
+            store_profile: Some("minio".into()),
             ca_bundle: Some("/etc/gw.pem".into()),
         }
     }
@@ -305,6 +320,7 @@ mod tests {
             "--region us-east-1",
             "--virtual-host-style",
             "--profile other",
+            "--store-profile r2",
             "--ca-bundle /etc/other.pem",
         ] {
             let flag = flags.split(' ').next().unwrap();
@@ -314,6 +330,7 @@ mod tests {
             "",
             "--endpoint https://GW:8443/storage/v1/s3/ --region eu-central-1 --path-style",
             "--profile backup",
+            "--store-profile minio",
             "--ca-bundle /etc/gw.pem",
         ] {
             assert_eq!(refused(&s3, flags), None, "{flags}");
@@ -338,6 +355,7 @@ mod tests {
         assert_eq!(options.profile.as_deref(), Some("backup"));
         assert_eq!(options.ca_bundle, Some("/etc/gw.pem".into()));
         assert!(options.ignore_configured_ca_bundle);
+        assert_eq!(options.store_profile, Some(haul::remote::StoreKind::MinIo));
 
         let aws = S3Connection {
             endpoint: "https://s3.eu-central-1.amazonaws.com".into(),

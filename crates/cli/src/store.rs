@@ -4,6 +4,7 @@
 //! machine.
 
 mod local;
+mod profile;
 mod proxies;
 
 use std::ffi::OsString;
@@ -101,8 +102,10 @@ pub(crate) async fn open(
 async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
-            let args = config::filled_in(args);
+            let store_profile = profile::named(args)?;
+            let args = StoreArgs { store_profile, ..config::filled_in(args) };
             let store = connect(s3_options(&args, mode)?).await?;
+            profile::refine(&store, mode);
             let connection = Connection::s3(&args, &store);
             Ok(OpenedStore::over_the_network(store, connection))
         }
@@ -159,6 +162,7 @@ pub(crate) async fn open_recorded(
         Connection::S3(s3) => {
             let open_own = async || {
                 let store = connect(s3.options(args, run_options(args, mode)?)).await?;
+                profile::refine(&store, mode);
                 Ok(OpenedStore::over_the_network(store, connection.clone()))
             };
             match session::current() {
@@ -192,6 +196,7 @@ fn s3_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
         endpoint_url: args.endpoint.clone(),
         region: args.region.clone(),
         profile: args.profile.clone(),
+        store_profile: args.store_profile,
         addressing: match (args.path_style, args.virtual_host_style) {
             (true, _) => Addressing::Path,
             (_, true) => Addressing::Virtual,
@@ -228,6 +233,7 @@ fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
     let given = [
         (args.endpoint.is_some(), "--endpoint"),
         (args.profile.is_some(), "--profile"),
+        (args.store_profile.is_some(), "--store-profile"),
         (args.virtual_host_style, "--virtual-host-style"),
         (args.ca_bundle.is_some(), "--ca-bundle"),
         (args.no_verify_ssl, "--no-verify-ssl"),

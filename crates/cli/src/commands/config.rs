@@ -12,8 +12,17 @@ use crate::output::{Mode, visible};
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line<'a> {
-    Value { key: &'a str, value: Option<&'a str>, from: &'a str },
-    Remote { name: &'a str, endpoint: Option<&'a str>, profile: Option<&'a str> },
+    Value {
+        key: &'a str,
+        value: Option<&'a str>,
+        from: &'a str,
+    },
+    Remote {
+        name: &'a str,
+        endpoint: Option<&'a str>,
+        profile: Option<&'a str>,
+        store_profile: Option<&'a str>,
+    },
 }
 
 /// Prints the configuration file's path, each key with its value and origin, and the remotes.
@@ -48,10 +57,13 @@ pub(crate) fn run(store: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
         mode.row(&format!("{:<20} {shown:<32} {from}", key.name))?;
     }
     for (name, remote) in file.iter().flat_map(ConfigFile::remotes) {
-        let Remote { endpoint, profile, .. } = remote;
+        let Remote { endpoint, profile, store_profile, .. } = remote;
         let (endpoint, profile) = (endpoint.as_deref(), profile.as_deref());
-        mode.record(&Line::Remote { name, endpoint, profile })?;
-        let shown = [endpoint.unwrap_or("AWS"), profile.unwrap_or("")].join(" ");
+        let store_profile = store_profile.as_deref();
+        mode.record(&Line::Remote { name, endpoint, profile, store_profile })?;
+        let shown: Vec<&str> =
+            [endpoint.or(Some("AWS")), profile, store_profile].into_iter().flatten().collect();
+        let shown = shown.join(" ");
         mode.row(&format!("{:<20} {}", format!("--remote {name}"), visible(shown.trim())))?;
     }
     Ok(Exit::Done)
@@ -65,6 +77,7 @@ fn of_flags(store: &StoreArgs, key: &str) -> Option<String> {
         "endpoint" => store.endpoint.clone(),
         "region" => store.region.clone(),
         "profile" => store.profile.clone(),
+        "store-profile" => store.store_profile.map(|kind| kind.name().to_owned()),
         "path-style" => store.path_style.then(|| "true".to_owned()),
         "virtual-host-style" => store.virtual_host_style.then(|| "true".to_owned()),
         "ca-bundle" => path(&store.ca_bundle),

@@ -92,7 +92,7 @@ pub(super) async fn copy(
         (_, Some(connection)) => {
             // The profile of the target does not apply to the source.
             let named = args.profile.clone().filter(|_| connection.profile().is_none());
-            let args = StoreArgs { profile: named, ..args.clone() };
+            let args = StoreArgs { profile: named, store_profile: None, ..args.clone() };
             Some(store::open_recorded(connection, &args, mode).await?)
         }
         (Some(args), None) => Some(store::open(from.scheme, args, mode).await?),
@@ -217,6 +217,8 @@ pub(super) fn other_store(
         (Scheme::S3, true) => Ok(Some(StoreArgs {
             endpoint: source_endpoint,
             profile: source_profile.or_else(|| store.profile.clone()),
+            // The flag belongs to the target.
+            store_profile: None,
             region: None,
             ..store.clone()
         })),
@@ -228,6 +230,7 @@ pub(super) fn of_local(store: &StoreArgs) -> StoreArgs {
     StoreArgs {
         endpoint: None,
         profile: None,
+        store_profile: None,
         virtual_host_style: false,
         ca_bundle: None,
         no_verify_ssl: false,

@@ -152,6 +152,7 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
     let given = [
         (store.endpoint.is_some(), "--endpoint"),
         (store.profile.is_some(), "--profile"),
+        (store.store_profile.is_some(), "--store-profile"),
         (store.path_style, "--path-style"),
         (store.virtual_host_style, "--virtual-host-style"),
     ];

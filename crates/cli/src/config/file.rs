@@ -23,6 +23,7 @@ pub(crate) struct Remote {
     pub(crate) endpoint: Option<String>,
     pub(crate) region: Option<String>,
     pub(crate) profile: Option<String>,
+    pub(crate) store_profile: Option<String>,
     #[serde(default)]
     pub(crate) path_style: bool,
     #[serde(default)]
@@ -64,6 +65,11 @@ impl ConfigFile {
             }
         }
         Ok(Self { path: path.to_owned(), values, remotes })
+    }
+
+    /// Returns the path of the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns a value in the form that its flag accepts; `None` also for a switch that is off.

@@ -69,6 +69,7 @@ fn flags(remote: &Remote) -> Flags {
         ("--endpoint", &remote.endpoint),
         ("--region", &remote.region),
         ("--profile", &remote.profile),
+        ("--store-profile", &remote.store_profile),
         ("--ca-bundle", &remote.ca_bundle),
     ];
     flags.extend(values.into_iter().filter_map(|(flag, value)| Some((flag, Some(value.clone()?)))));
@@ -130,6 +131,17 @@ mod tests {
     fn words_of_a_producer_are_left_alone() {
         let line = "haul cp --from-command s3://b/k -- dump --remote lab";
         assert_eq!(expanded(line).unwrap(), line);
+    }
+
+    #[test]
+    fn the_store_profile_of_a_remote_is_its_flag() {
+        let remote = Remote {
+            endpoint: Some("http://nas:9000".into()),
+            store_profile: Some("minio".into()),
+            ..Remote::default()
+        };
+        let expected = [("--endpoint", "http://nas:9000"), ("--store-profile", "minio")];
+        assert_eq!(flags(&remote), expected.map(|(flag, value)| (flag, Some(value.to_owned()))));
     }
 
     #[test]

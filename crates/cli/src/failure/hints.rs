@@ -4,6 +4,7 @@ use std::io;
 
 use haul::journal::JournalError;
 use haul::journal::format::FormatError;
+use haul::parts::PlanError;
 use haul::{Error, StoreError, StoreErrorKind};
 
 /// Returns the hint for an error of the engine.
@@ -16,6 +17,12 @@ pub(super) fn of(error: &Error) -> Option<String> {
                 .into(),
             _ => return None,
         },
+        Error::Plan {
+            source: PlanError::ObjectTooLarge { .. } | PlanError::PartsCannotHold { .. },
+            ..
+        } => "the limit is that of the store profile, which -v names; --store-profile NAME \
+                chooses another"
+            .into(),
         Error::NotAFile { .. } => "haul cp takes one regular file".into(),
         Error::WrongLength { path, .. } => format!(
             "it may be made up by the kernel while it is read: copy it first (cat {} > COPY), \
@@ -114,6 +121,11 @@ fn of_store(error: &StoreError) -> Option<String> {
     use StoreErrorKind as K;
     if let Some(remedy) = &error.guidance.remedy {
         return Some(remedy.replace(": AWS_CA_BUNDLE", ": --ca-bundle FILE or AWS_CA_BUNDLE"));
+    }
+    // Cloudflare R2 behind a host name of its own: "All non-trailing parts must have the same
+    // length".
+    if error.message.contains("parts must have the same length") {
+        return Some("send it again with --store-profile r2, which makes equal parts".to_owned());
     }
     let hint = match error.kind {
         K::NoSuchBucket => "create it first: haul mb s3://BUCKET; or check its name and --endpoint",

@@ -58,6 +58,7 @@ mod settings;
 mod sharing;
 mod signals;
 mod store_check;
+mod store_profiles;
 mod stores;
 mod streamed;
 mod streams;

@@ -103,6 +103,7 @@ fn with_defaults(line: StoreArgs, run: &StoreArgs) -> StoreArgs {
         endpoint: line.endpoint.or_else(|| run.endpoint.clone()),
         region: line.region.or_else(|| run.region.clone()),
         profile: line.profile.or_else(|| run.profile.clone()),
+        store_profile: line.store_profile.or(run.store_profile),
         data: line.data.or_else(|| run.data.clone()),
         // `--remote` was replaced by flags before the words were parsed.
         remote: None,
