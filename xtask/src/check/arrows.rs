@@ -34,6 +34,7 @@ const CRATES: &[Layers] = &[
             "event",
             "s3",
             "listing",
+            "findings_cache",
             "verify",
             "removal",
             "testing",

@@ -115,8 +115,8 @@ pub(super) fn gcs() -> StoreProfile {
             .with(Support::Yes, &[A::Md5]),
         // aws-chunked breaks the signature (traps, number 19).
         trailers: Support::No,
-        // "XML API multipart uploads": preconditions are not supported in the requests, and Complete
-        // overwrites.
+        // "XML API multipart uploads": preconditions are not supported in the requests, and
+        // Complete overwrites.
         on_complete: Conditions::both(Support::Ignored),
         // No copy of parts: issue 323465186 of Google's tracker, from rclone's provider file.
         upload_part_copy: Support::No,

@@ -26,13 +26,13 @@ pub struct StoreFindings {
     pub on_put: Conditions,
     /// Conditions on CompleteMultipartUpload.
     pub on_complete: Conditions,
-    /// UploadPartCopy.
+    /// The support for UploadPartCopy, also of a range.
     pub upload_part_copy: Support,
     /// ListMultipartUploads by a prefix.
     pub list_multipart_uploads: Support,
     /// Lifecycle rules with AbortIncompleteMultipartUpload.
     pub lifecycle_abort: Support,
-    /// GetObjectAttributes.
+    /// The support for GetObjectAttributes.
     pub get_object_attributes: Support,
     /// HeadObject with `partNumber`.
     pub part_number_head: Support,

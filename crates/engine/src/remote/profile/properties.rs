@@ -35,7 +35,7 @@ pub struct StoreProfile {
     pub list_multipart_uploads: Support,
     /// Lifecycle rules with AbortIncompleteMultipartUpload.
     pub lifecycle_abort: Support,
-    /// GetObjectAttributes.
+    /// The support for GetObjectAttributes.
     pub get_object_attributes: Support,
     /// HeadObject with `partNumber`.
     pub part_number_head: Support,
