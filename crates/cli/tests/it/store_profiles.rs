@@ -211,6 +211,21 @@ fn a_checksum_that_the_store_refuses_is_never_sent() {
     assert!(!scene.proxy.seen().iter().any(sends_a_checksum));
     scene.assert_arrived();
 
+    // Trees, downloads and copies follow the same profile.
+    std::fs::create_dir(scene.world.path("folder")).unwrap();
+    scene.world.sample("folder/small", 1000);
+    let folder = format!("s3://{}/folder/", scene.bucket);
+    let copied = format!("s3://{}/copied", scene.bucket);
+    for words in [
+        ["cp", "-r", "folder", folder.as_str()],
+        ["cp", "--no-journal", scene.url().as_str(), "back"],
+        ["cp", "--no-journal", scene.url().as_str(), copied.as_str()],
+    ] {
+        let mut command = scene.world.haul(&scene.store);
+        succeed(command.args(["--store-profile", "b2"]).args(words));
+    }
+    assert!(!scene.proxy.seen().iter().any(sends_a_checksum));
+
     let before = scene.proxy.seen().len();
     let refused = upload(&scene, "b2", &["--checksum", "sha256"]);
     assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
@@ -279,6 +294,18 @@ fn a_condition_that_the_store_refuses_is_not_sent() {
     let again = upload(&scene, "b2", &condition);
     assert_eq!(again.code(), Some(8), "{}", again.stderr);
     assert_eq!(scene.proxy.count(Kind::PutObject), 1);
+
+    let target = format!("s3://{}/copy", scene.bucket);
+    let copy = || {
+        let mut command = scene.world.haul(&scene.store);
+        command.args(["cp", "--store-profile", "b2", &scene.url(), &target]).args(condition);
+        finish(&mut command)
+    };
+    copy().success().unwrap();
+    assert_eq!(copy().code(), Some(8));
+    let copies = scene.proxy.seen().into_iter().filter(|it| it.kind == Kind::CopyObject);
+    let headers: Vec<_> = copies.map(|it| it.header("if-none-match").is_some()).collect();
+    assert_eq!(headers, [false], "the second one was refused by HeadObject");
 }
 
 #[test]

@@ -45,11 +45,11 @@ impl KnownProfile {
         let origin = endpoint.parse::<Uri>().ok().and_then(|uri| Origin::of(&uri));
         let of_host = || origin.as_ref().and_then(|origin| StoreKind::of_host(&origin.host));
         let (kind, by) = match (named, is_aws) {
-            (Some(kind), _) => (kind, ProfileChoice::ByName),
-            (None, true) => (StoreKind::Aws, ProfileChoice::ByEndpoint),
+            (Some(kind), _) => (kind, ProfileChoice::Name),
+            (None, true) => (StoreKind::Aws, ProfileChoice::Endpoint),
             (None, false) => match of_host() {
-                Some(kind) => (kind, ProfileChoice::ByEndpoint),
-                None => (StoreKind::Generic, ProfileChoice::ByDefault),
+                Some(kind) => (kind, ProfileChoice::Endpoint),
+                None => (StoreKind::Generic, ProfileChoice::Default),
             },
         };
         tracing::info!("store profile {kind}, {by} ({endpoint})");
@@ -79,11 +79,11 @@ impl KnownProfile {
     /// as it is.
     pub(super) fn refine(&self, found: StoreFindings) {
         let mut chosen = self.chosen();
-        if chosen.by == ProfileChoice::ByName {
+        if chosen.by == ProfileChoice::Name {
             return;
         }
-        if chosen.by == ProfileChoice::ByDefault && found.kind != StoreKind::Generic {
-            (chosen.kind, chosen.by) = (found.kind, ProfileChoice::ByFindings);
+        if chosen.by == ProfileChoice::Default && found.kind != StoreKind::Generic {
+            (chosen.kind, chosen.by) = (found.kind, ProfileChoice::Findings);
         }
         tracing::info!("store profile {}, {}, refined by a probe", chosen.kind, chosen.by);
         chosen.found = Some(found);
@@ -93,10 +93,10 @@ impl KnownProfile {
     /// lower case. Any other choice takes precedence.
     pub(super) fn heard<'a>(&self, header: impl Fn(&str) -> Option<&'a str>) {
         let mut chosen = self.chosen();
-        if chosen.by == ProfileChoice::ByDefault
+        if chosen.by == ProfileChoice::Default
             && let Some(kind) = StoreKind::of_answer(header)
         {
-            (chosen.kind, chosen.by) = (kind, ProfileChoice::ByAnswers);
+            (chosen.kind, chosen.by) = (kind, ProfileChoice::Answers);
             tracing::info!("store profile {kind}, {}", chosen.by);
         }
     }
@@ -188,15 +188,15 @@ mod tests {
     fn a_name_beats_the_endpoint_and_the_endpoint_beats_answers() {
         let r2 = "https://0123abc.r2.cloudflarestorage.com";
         for (named, endpoint, kind, by) in [
-            (None, r2, StoreKind::R2, ProfileChoice::ByEndpoint),
-            (Some(StoreKind::B2), r2, StoreKind::B2, ProfileChoice::ByName),
+            (None, r2, StoreKind::R2, ProfileChoice::Endpoint),
+            (Some(StoreKind::B2), r2, StoreKind::B2, ProfileChoice::Name),
             (
                 Some(StoreKind::Generic),
                 "http://gateway:7480",
                 StoreKind::Generic,
-                ProfileChoice::ByName,
+                ProfileChoice::Name,
             ),
-            (None, "http://gateway:7480", StoreKind::Garage, ProfileChoice::ByAnswers),
+            (None, "http://gateway:7480", StoreKind::Garage, ProfileChoice::Answers),
         ] {
             let profile = KnownProfile::new(named, endpoint, false);
             heard(&profile, "Garage");

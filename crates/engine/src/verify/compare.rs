@@ -15,7 +15,7 @@ use super::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
 use crate::error::Error;
 use crate::pace::RetryPolicy;
 use crate::remote::{
-    Encryption, ListingEntry, ObjectAttributes, ObjectDescription, ObjectHead, Store,
+    Encryption, ListingEntry, ObjectAttributes, ObjectDescription, ObjectHead, Store, Support,
 };
 use crate::source::Source;
 
@@ -41,7 +41,8 @@ pub struct Verification {
 impl Verifier {
     /// Creates a verifier for objects in `store`.
     pub fn new(store: Arc<dyn Store>, retry: RetryPolicy, hashing: HashOptions) -> Self {
-        Self { store, retry, hashing, without_attributes: Arc::default() }
+        let refused = store.profile().get_object_attributes == Support::No;
+        Self { store, retry, hashing, without_attributes: Arc::new(refused.into()) }
     }
 
     /// Compares `source` with `object`. The source is read once; it is read a second time only if

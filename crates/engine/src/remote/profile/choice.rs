@@ -7,26 +7,26 @@ use std::fmt;
 #[non_exhaustive]
 pub enum ProfileChoice {
     /// The caller named it.
-    ByName,
+    Name,
     /// The endpoint belongs to that store.
-    ByEndpoint,
+    Endpoint,
     /// An earlier probe of this store found it.
-    ByFindings,
+    Findings,
     /// An answer of the store named it.
-    ByAnswers,
+    Answers,
     /// Nothing names another one (so far).
     #[default]
-    ByDefault,
+    Default,
 }
 
 impl fmt::Display for ProfileChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ByName => "chosen by its name",
-            Self::ByEndpoint => "chosen by the endpoint",
-            Self::ByFindings => "chosen by an earlier probe",
-            Self::ByAnswers => "chosen by an answer of the store",
-            Self::ByDefault => "until an answer names another one",
+            Self::Name => "chosen by its name",
+            Self::Endpoint => "chosen by the endpoint",
+            Self::Findings => "chosen by an earlier probe",
+            Self::Answers => "chosen by an answer of the store",
+            Self::Default => "until an answer names another one",
         })
     }
 }

@@ -24,7 +24,7 @@ pub struct StoreProfile {
     /// Whether the store verifies and echoes the checksum in an unsigned trailer
     /// (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`).
     pub trailers: Support,
-    /// Conditions on PutObject.
+    /// Conditions on PutObject, and on the target of CopyObject.
     pub on_put: Conditions,
     /// Conditions on CompleteMultipartUpload.
     pub on_complete: Conditions,

@@ -130,8 +130,8 @@ fn the_default_checksum_is_one_that_the_store_verifies() {
     assert_eq!(default(StoreKind::Generic), Some(Crc64Nvme), "its answers show more");
     assert_eq!(default(StoreKind::B2), None, "it refuses all of them");
     assert_eq!(default(StoreKind::Gcs), None, "it ignores all of them");
-    let mut found = StoreFindings::default();
-    found.checksums = [(Crc64Nvme, Support::No), (Crc32, Support::Yes)].into();
+    let checksums = [(Crc64Nvme, Support::No), (Crc32, Support::Yes)].into();
+    let found = StoreFindings { checksums, ..StoreFindings::default() };
     let refined = StoreKind::Generic.profile().refined_by(&found);
     assert_eq!(refined.default_checksum(Crc64Nvme), Some(Crc32));
 }

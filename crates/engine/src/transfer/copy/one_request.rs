@@ -18,8 +18,9 @@ use crate::event::Event;
 use crate::pace::{FailedAttempt, Pass};
 use crate::proof::ProofCount;
 use crate::remote::{
-    CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, UploadedPart,
+    CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, Support, UploadedPart,
 };
+use crate::transfer::upload::{check_condition_of, warn_of_condition};
 use crate::transfer::{StopRequest, StopSignal};
 
 /// Copies the source in one request.
@@ -28,6 +29,7 @@ pub(super) async fn copy(
     origin: &SourceObject,
     mut stop: StopSignal,
 ) -> Result<CopyReport, Error> {
+    let condition = check_condition(context).await?;
     let size_bytes = origin.head().size_bytes;
     context.events.send(Event::Started {
         source: origin.name(),
@@ -43,7 +45,21 @@ pub(super) async fn copy(
     };
     let token = context.replaces_attributes().then(|| format!("{:032x}", rand::random::<u128>()));
     let began = context.resources.store.now();
-    Copying { context, origin, pass, token, began, outcome: Outcome::Known }.run(&mut stop).await
+    let outcome = Outcome::Known;
+    Copying { context, origin, pass, condition, token, began, outcome }.run(&mut stop).await
+}
+
+/// Checks the condition of the copy if the store does not hold it; returns the store's support.
+async fn check_condition(context: &Context) -> Result<Support, Error> {
+    let Context { options, resources, target, events, .. } = context;
+    let profile = resources.store.profile();
+    let support = profile.on_put.of(options.if_none_match, options.if_match.is_some());
+    if support.is_missing() {
+        warn_of_condition(support, &profile, events);
+        let condition = (options.if_none_match, options.if_match.as_ref());
+        check_condition_of(resources.store.as_ref(), target, condition).await?;
+    }
+    Ok(support)
 }
 
 /// The combined outcome of the attempts so far.
@@ -70,6 +86,8 @@ struct Copying<'a> {
     context: &'a Context,
     origin: &'a SourceObject,
     pass: Pass,
+    /// The store's support for the condition on the target.
+    condition: Support,
     /// The token in the copy's metadata; `None`: the copy keeps the metadata of the source.
     token: Option<String>,
     began: Timestamp,
@@ -152,13 +170,14 @@ impl Copying<'_> {
             attributes.metadata.insert(TOKEN_METADATA.to_owned(), token.clone());
             attributes
         });
+        let sends_condition = self.condition != Support::No;
         CopyRequest {
             source: self.origin.object.clone(),
             source_if_match: self.origin.if_match(),
             attributes,
             storage_class: options.attributes.storage_class.clone(),
-            if_none_match: options.if_none_match,
-            if_match: options.if_match.clone(),
+            if_none_match: options.if_none_match && sends_condition,
+            if_match: options.if_match.clone().filter(|_| sends_condition),
         }
     }
 
@@ -212,13 +231,21 @@ impl Copying<'_> {
         match resources.retry.run(|| resources.store.head_object(target)).await {
             Ok(head) if self.is_ours(&head) => Landed::Ours(Box::new(head)),
             Ok(head)
-                if options.if_none_match
-                    || options.if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) =>
+                if !self.condition.is_missing()
+                    && (options.if_none_match
+                        || options
+                            .if_match
+                            .as_ref()
+                            .is_some_and(|wanted| *wanted != head.etag)) =>
             {
                 Landed::Never
             }
             Ok(_) => unsettled("another object is there, and the copy may still replace it"),
-            Err(error) if error.kind == Kind::NoSuchKey && options.if_match.is_some() => {
+            Err(error)
+                if error.kind == Kind::NoSuchKey
+                    && options.if_match.is_some()
+                    && !self.condition.is_missing() =>
+            {
                 Landed::Never
             }
             Err(error) if error.kind == Kind::NoSuchKey => {

@@ -67,7 +67,7 @@ impl UploadOptions {
 
 /// Warns that the store does not hold the condition: only Haul checks it, and another client may
 /// write between the check and the request.
-pub(super) fn warn_of_condition(support: Support, profile: &StoreProfile, events: &EventSender) {
+pub(crate) fn warn_of_condition(support: Support, profile: &StoreProfile, events: &EventSender) {
     if support.is_missing() {
         let message = format!(
             "the store does not hold the condition of the write (store profile {}): Haul checks it \

@@ -55,6 +55,7 @@ use crate::source::Source;
 
 pub use abandon::{Abandoned, abandon};
 pub(crate) use abort::abort_until_gone;
+pub(crate) use at_store::warn_of_condition;
 pub(crate) use complete::{TOKEN_METADATA, full_object};
 use context::Context;
 pub(crate) use context::Context as UploadContext;
@@ -65,6 +66,7 @@ pub use options::{
 };
 pub(crate) use part_maker::{EarlierPart, PartMaker};
 pub use receipt::ReportedPart;
+pub(crate) use start::check_condition_of;
 
 /// The result of a finished upload.
 #[derive(Clone, Debug)]
@@ -107,7 +109,7 @@ pub(crate) fn start(
         let context = Context { resources, source, maker, object, options, events, progress };
         async move {
             context.options.check_checksum(&context.store().profile())?;
-            run(context, stop).await
+            Box::pin(run(context, stop)).await
         }
     })
 }

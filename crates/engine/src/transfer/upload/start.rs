@@ -1,8 +1,9 @@
 //! Prepares the start of a run: with a new upload, or with the upload that an earlier run left.
 
-use haul_parts::{ChecksumAlgorithm, ChecksumType, PlannedPart};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, PlannedPart};
 use rand::Rng;
 
+use super::UploadOptions;
 use super::at_store::warn_of_condition;
 use super::complete::{TOKEN_METADATA, own_type};
 use super::context::Context;
@@ -14,7 +15,9 @@ use super::stream::{EarlierStream, ReadAhead};
 use crate::error::Error;
 use crate::event::Event;
 use crate::journal::{Beginning, RecordedPlan};
-use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
+use crate::remote::{
+    CreateRequest, ObjectRef, Operation, Store, StoreError, StoreErrorKind, UploadRef,
+};
 use crate::transfer::mover::SentPart;
 use crate::transfer::pieces::Pieces;
 
@@ -165,11 +168,21 @@ pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
 
 /// Checks the condition without a warning: before the write, at a store that does not hold it.
 pub(super) async fn check_condition_now(context: &Context) -> Result<(), Error> {
-    let options = &context.options;
-    if !options.if_none_match && options.if_match.is_none() {
+    let UploadOptions { if_none_match, if_match, .. } = &context.options;
+    let condition = (*if_none_match, if_match.as_ref());
+    check_condition_of(context.store().as_ref(), &context.object, condition).await
+}
+
+/// Checks the condition of a write of `object`: `If-None-Match: *`, and the version of `If-Match`.
+pub(crate) async fn check_condition_of(
+    store: &dyn Store,
+    object: &ObjectRef,
+    (if_none_match, if_match): (bool, Option<&ETag>),
+) -> Result<(), Error> {
+    if !if_none_match && if_match.is_none() {
         return Ok(());
     }
-    let message = match (context.store().head_object(&context.object).await, &options.if_match) {
+    let message = match (store.head_object(object).await, if_match) {
         (Ok(_), None) => "the object exists",
         (Ok(head), Some(wanted)) if head.etag != *wanted => "the object is another version",
         (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => {
@@ -179,7 +192,7 @@ pub(super) async fn check_condition_now(context: &Context) -> Result<(), Error> 
     };
     let error =
         StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
-    Err(Error::of_store(&context.object, error))
+    Err(Error::of_store(object, error))
 }
 
 /// Builds CreateMultipartUpload, with our token in the object's metadata.
