@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use haul_parts::ETag;
 
 use super::Context;
+use crate::body::Bandwidth;
 use crate::error::Error;
 use crate::pace::RetryPolicy;
 use crate::remote::{ObjectBody, ObjectHead, ObjectRef, Store, StoreError, StoreErrorKind};
@@ -22,6 +23,8 @@ pub(super) struct SourceObject {
     pub(super) store: Arc<dyn Store>,
     pub(super) object: ObjectRef,
     pub(super) retry: RetryPolicy,
+    /// The limit on the bytes that are read of it.
+    pub(super) bandwidth: Bandwidth,
     version: Version,
     /// Whether requests name the ETag; false after the store refused `If-Match` for an unchanged
     /// object.
@@ -46,6 +49,7 @@ impl SourceObject {
             store: Arc::clone(store),
             object: context.source.clone(),
             retry,
+            bandwidth: context.resources.meter.bandwidth().clone(),
             names_etag: AtomicBool::new(version.if_match().is_some()),
             version,
             is_elsewhere: context.source_store.is_some(),

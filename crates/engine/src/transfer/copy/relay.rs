@@ -119,7 +119,12 @@ impl ObjectSource {
         };
         while open.rest.is_empty() {
             open.rest = match open.body.next().await {
-                Some(next) => next?,
+                Some(next) => {
+                    let received = next?;
+                    // Not reading on makes the store wait: the socket's buffer fills.
+                    self.origin.bandwidth.take(received.len() as u64).await;
+                    received
+                }
                 None => {
                     let message = format!("the body ended at byte {}", open.position_bytes);
                     return Err(StoreError::local(Operation::GetObject, Kind::Connection, message));
@@ -191,5 +196,64 @@ impl Source for ObjectSource {
 
     fn identity(&self) -> Option<SourceRecord> {
         self.origin.record(self.streamed).map(SourceRecord::Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use haul_parts::{Bucket, Key, ObjectRef};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::body::{Bandwidth, Payload};
+    use crate::event::EventSender;
+    use crate::pace::{EngineOptions, Resources};
+    use crate::remote::{Meter, ObjectAttributes, PutRequest, Store};
+    use crate::testing::memory::{MemoryStore, Quirks};
+    use crate::transfer::copy::CopyOptions;
+    use crate::transfer::progress::Progress;
+
+    /// `haul cp` between two stores read its source as fast as the link allowed, whatever
+    /// `--bandwidth` was: only the bytes that it sent were limited.
+    #[tokio::test(start_paused = true)]
+    async fn a_streamed_source_is_read_within_the_bandwidth() {
+        const SIZE: usize = 4 << 20;
+        let bucket = Bucket::new("bucket").unwrap();
+        let store = MemoryStore::new(Quirks::AWS).with_bucket(&bucket);
+        let object = ObjectRef { bucket, key: Key::new("source").unwrap() };
+        let request = PutRequest {
+            payload: Payload::from_bytes(vec![7; SIZE].into()),
+            attributes: ObjectAttributes::default(),
+            checksum: None,
+            md5: None,
+            if_none_match: false,
+            if_match: None,
+            fresh_connection: false,
+            wire: Meter::default(),
+        };
+        store.put_object(&object, request).await.unwrap();
+        let bandwidth = Bandwidth::default();
+        bandwidth.set(Some(1 << 20));
+        let options = EngineOptions { bandwidth, ..EngineOptions::default() };
+        let resources = Resources::new(Arc::new(store), options);
+        let context = Context {
+            progress: Progress::new(resources.meter.of_transfer()),
+            resources,
+            source_store: None,
+            source: object.clone(),
+            target: object,
+            options: CopyOptions::default(),
+            events: EventSender::new().0,
+        };
+        let origin = Arc::new(SourceObject::find(&context).await.unwrap());
+        let source = ObjectSource::new(origin, true);
+        let began = Instant::now();
+        let mut buffer = vec![0; SIZE];
+        source.fill(0, &mut buffer).await.unwrap();
+        // Bytes that arrive together are taken together, and the wait comes before the next ones.
+        let least = Duration::from_millis(3700);
+        assert!(began.elapsed() >= least, "4 MiB at 1 MiB/s took {:?}", began.elapsed());
     }
 }
