@@ -86,6 +86,13 @@ impl StoreErrorKind {
         )
     }
 
+    /// Returns true if the credentials are refused for every request: they are missing, unknown or
+    /// expired.
+    pub fn ends_the_credentials(self) -> bool {
+        use StoreErrorKind as K;
+        matches!(self, K::BadCredentials | K::ExpiredCredentials | K::NoCredentials)
+    }
+
     /// Returns true if no later request can complete an upload after this answer: it is gone, its
     /// condition does not hold, or its parts are too small for this store.
     pub fn ends_the_upload(self) -> bool {

@@ -58,21 +58,35 @@ impl Verifier {
         source: Arc<dyn Source>,
         object: &ObjectRef,
     ) -> Result<Verification, Error> {
+        let description = self.describe(object).await?;
+        let verdict = self.compare(source, object, &description).await?;
+        Ok(Verification { description, verdict })
+    }
+
+    /// Returns the store's description of the object, which has the values to compare.
+    pub(crate) async fn describe(&self, object: &ObjectRef) -> Result<ObjectDescription, Error> {
         let describe = || self.store.describe_object(object);
-        let description = match self.retry.run(describe).await {
-            Ok(description) => description,
+        match self.retry.run(describe).await {
+            Ok(description) => Ok(description),
             // If the object is encrypted with the customer's key and the request lacks it, S3's
             // answer to HeadObject has no body that could name the cause.
             Err(error) if error.status == Some(400) && error.code.is_none() => {
                 let listed = self.listed(object).await;
-                listed.ok_or_else(|| Error::of_store(object, error))?
+                listed.ok_or_else(|| Error::of_store(object, error))
             }
-            Err(error) => return Err(Error::of_store(object, error)),
-        };
-        let trusted = self.trusted(&description);
-        let comparison = Comparison { verifier: self, source, object, description: &trusted };
-        let verdict = comparison.verdict().await?;
-        Ok(Verification { description, verdict })
+            Err(error) => Err(Error::of_store(object, error)),
+        }
+    }
+
+    /// Compares `source` with an object that [`Verifier::describe`] described.
+    pub(crate) async fn compare(
+        &self,
+        source: Arc<dyn Source>,
+        object: &ObjectRef,
+        description: &ObjectDescription,
+    ) -> Result<Verdict, Error> {
+        let trusted = self.trusted(description);
+        Comparison { verifier: self, source, object, description: &trusted }.verdict().await
     }
 }
 

@@ -270,6 +270,49 @@ async fn a_sync_by_content_finds_what_times_hide() {
     }
 }
 
+/// Composite checksums of any algorithm were not compared, and neither was the ETag of an object
+/// whose store does not tell its parts: `haul sync --checksum` sent such files again every time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_by_content_accepts_the_proofs_of_verify() {
+    let unechoed = Quirks { echo_checksums: false, default_checksum: None, ..Quirks::AWS };
+    let sha256 = Some(haul::parts::ChecksumAlgorithm::Sha256);
+    for (quirks, checksum, part_size) in [
+        (Quirks::AWS, sha256, 2000),
+        (Quirks { tells_parts: false, ..unechoed.clone() }, None, 5 << 20),
+        (unechoed, None, 5 << 20),
+    ] {
+        let store = crate::harness::store(quirks, Faults::none());
+        let folder = Folder::of(&[("short", 10), ("long", 11 << 20)]);
+        let by_content = || {
+            let mut by = TreeOptions { compare: CompareBy::Content, ..options() };
+            (by.upload.checksum, by.upload.part_size_bytes) = (checksum, Some(part_size));
+            by
+        };
+        run(&store, folder_source(folder.path()), below(""), by_content()).await;
+        let report = run(&store, folder_source(folder.path()), below(""), by_content()).await;
+        assert_eq!(clean(&report), (0, 2), "up");
+        let back = Folder::of(&[("short", 10), ("long", 11 << 20)]);
+        let down = || TreeTarget::Folder(back.path().to_owned());
+        let report = run(&store, prefix_source(""), down(), by_content()).await;
+        assert_eq!((clean(&report), store.calls(O::GetObject)), ((0, 2), 0), "down");
+    }
+}
+
+/// An ETag that is no hash proves nothing, so the file is sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_by_content_sends_what_cannot_be_proven() {
+    for etags in [EtagKind::Opaque, EtagKind::Encrypted] {
+        let quirks = Quirks { echo_checksums: false, default_checksum: None, etags, ..Quirks::AWS };
+        let store = crate::harness::store(quirks, Faults::none());
+        let folder = Folder::of(&FILES);
+        let by_content = || TreeOptions { compare: CompareBy::Content, ..options() };
+        for _ in 0..2 {
+            let report = run(&store, folder_source(folder.path()), below(""), by_content()).await;
+            assert_eq!(clean(&report), (8, 0));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn extra_files_go_only_when_everything_else_succeeded() {
     let (store, folder) = (memory_store(), Folder::of(&FILES));

@@ -102,18 +102,40 @@ async fn a_million_objects_are_compared_in_bounded_memory() {
     assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
 }
 
-/// A folder with more names than fit into memory is sorted on disk.
+/// A million files on this machine, 300,000 of them in one folder: more names than fit into memory,
+/// which are sorted on disk.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_very_many_files_is_walked_in_bounded_memory() {
-    const FILES: u64 = 300_000;
+async fn a_million_files_are_walked_in_bounded_memory() {
+    const IN_ONE_FOLDER: u64 = 300_000;
     let memory = std::path::Path::new("/dev/shm");
     let root = match memory.is_dir() {
         true => tempfile::tempdir_in(memory).unwrap(),
         false => tempfile::tempdir().unwrap(),
     };
-    for number in 0..FILES {
-        let name = format!("{:07}", number.wrapping_mul(7_919) % FILES);
-        std::fs::File::create(root.path().join(name)).unwrap();
+    let mut original = root.path().join("original");
+    std::fs::write(&original, "").unwrap();
+    for number in 1..OBJECTS {
+        let folder = match number <= IN_ONE_FOLDER {
+            true => "large".to_owned(),
+            false => format!("{:03}/b", number % 997),
+        };
+        // A prime above the number of files, so that no two numbers have one name.
+        let name = number * 7_919 % 1_000_003;
+        let path = root.path().join(folder).join(format!("{name:07}"));
+        // Links to one file, because a million inodes take a gigabyte of a file system in memory.
+        match std::fs::hard_link(&original, &path) {
+            Ok(()) => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::hard_link(&original, &path).unwrap();
+            }
+            // The file system allows no further link to this file.
+            Err(error) if error.kind() == std::io::ErrorKind::TooManyLinks => {
+                std::fs::write(&path, "").unwrap();
+                original = path;
+            }
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
     }
     let store: Arc<dyn Store> = Arc::new(Generated::default());
     let engine = Engine::new(store, EngineOptions::default());
@@ -121,7 +143,7 @@ async fn a_folder_of_very_many_files_is_walked_in_bounded_memory() {
     let options = TreeOptions { dry_run: true, ..TreeOptions::default() };
     let target = TreeTarget::Prefix(bucket(), "none/".into());
     let report = engine.tree(source, target, options).await.unwrap();
-    assert_eq!((report.copied.files, report.failed), (FILES, 0));
+    assert_eq!((report.copied.files, report.failed), (OBJECTS, 0));
     let peak = peak_mib();
     assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
 }

@@ -16,6 +16,9 @@ pub(super) struct Entry {
     pub(super) modified_ns: Option<i64>,
     /// The time of the last change of a file's inode; nanoseconds since 1970.
     pub(super) changed_ns: Option<i64>,
+    /// Whether the path leads through a symbolic link to a folder: then the file is outside of the
+    /// folder that was named, and is never removed.
+    pub(super) is_behind_link: bool,
     pub(super) place: Place,
 }
 

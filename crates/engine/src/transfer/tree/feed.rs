@@ -41,6 +41,8 @@ pub(super) struct Feeder {
     pub(super) retry: RetryPolicy,
     pub(super) follow_links: bool,
     pub(super) depth_max: Option<u32>,
+    /// Whether the sources are removed after they were copied.
+    pub(super) moves: bool,
 }
 
 impl Feed {
@@ -103,6 +105,7 @@ impl Feeder {
                     follow_links: self.follow_links,
                     depth_max: self.depth_max,
                     is_target: false,
+                    is_moved: self.moves,
                 };
                 walked(path, before, options)
             }
@@ -160,6 +163,7 @@ impl Feeder {
                     follow_links: self.follow_links,
                     depth_max: self.depth_max,
                     is_target: true,
+                    is_moved: false,
                 };
                 walked(folder.join(before), before.to_owned(), options)
                     .sorted(folder.display().to_string())
@@ -313,6 +317,7 @@ pub(super) fn of_head(head: &ObjectHead, key: Key, name: String) -> Entry {
         size_bytes: head.size_bytes,
         modified_ns: written.and_then(mtime::nanoseconds),
         changed_ns: None,
+        is_behind_link: false,
         place: Place::Object { key, etag: Some(head.etag.clone()) },
     }
 }

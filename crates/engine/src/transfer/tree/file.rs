@@ -32,6 +32,7 @@ use crate::transfer::download::{self, modified};
 use crate::transfer::mtime::{MTIME_METADATA, mtime_value};
 use crate::transfer::upload::{self, JournalChoice, JournalOptions, UploadContext};
 use crate::transfer::{Progress, StopSignal, Transfer};
+use crate::verify::Verifier;
 
 /// The maximum length of files that are read, and objects that are written, in one step.
 const HELD_MAX_BYTES: u64 = 256 * 1024;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) stop: StopSignal,
     pub(super) landing: Landing,
     pub(super) leftovers: Arc<Leftovers>,
+    /// Compares files with the objects of their store by content.
+    pub(super) verifier: Verifier,
     /// Whether there are journals of unfinished uploads: a short file may have one too.
     pub(super) has_journals: bool,
 }
@@ -435,7 +438,8 @@ fn cancelled(object: &ObjectRef) -> Error {
     Error::Cancelled { object: object.clone() }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs `work` on a thread where it may block.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))

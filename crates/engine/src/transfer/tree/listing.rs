@@ -74,6 +74,7 @@ impl Listed {
                 size_bytes,
                 modified_ns: modified.and_then(mtime::nanoseconds),
                 changed_ns: None,
+                is_behind_link: false,
                 place: Place::Object { key, etag },
             })),
             Err(error) => Some(Found::Refused {

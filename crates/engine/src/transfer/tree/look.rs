@@ -1,24 +1,19 @@
 //! Examines one file more closely than a listing: sends HeadObject, and compares the content if
 //! necessary.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use haul_parts::{ObjectRef, PartNumber};
+use haul_parts::ObjectRef;
 
 use super::compare::{CompareBy, Direction, Verdict, listed, looked, same_time};
 use super::entry::{Entry, Place};
 use super::feed;
-use super::file::{Shared, To, Work};
+use super::file::{self, Shared, To, Work};
 use crate::error::Error;
 use crate::remote::{ObjectHead, Store, StoreErrorKind};
-use crate::transfer::download::verify::{BodyVerifier, Verified};
+use crate::source::FileSource;
 use crate::transfer::mtime;
-
-/// Bytes of one read.
-const READ_BYTES: usize = 1 << 18;
 
 /// The reason for examining a file before it is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +28,12 @@ pub(super) enum Look {
 pub(super) async fn is_there(shared: &Shared, work: &Work, look: Look) -> Result<bool, Error> {
     match (&work.entry.place, &work.to) {
         (Place::File(path), To::Object(object)) => {
+            if look == Look::By(CompareBy::Content) {
+                return same_content(shared, object, path).await;
+            }
             let store = &shared.resources.store;
             let Some(head) = head(shared, store.as_ref(), object).await? else { return Ok(false) };
             match look {
-                Look::By(CompareBy::Content) => Ok(work.entry.size_bytes == head.size_bytes
-                    && same_content(store, object, &head, path).await?),
                 Look::By(by) => Ok(looked(by, Direction::Up, &work.entry, &head)),
                 Look::Begun => Ok(is_of(&work.entry, &head)),
             }
@@ -67,12 +63,12 @@ async fn is_downloaded(
         Verdict::Look => {}
     }
     let Some(object) = work.source_object(shared) else { return Ok(false) };
+    if by == CompareBy::Content {
+        return same_content(shared, &object, path).await;
+    }
     let store = shared.source_store();
     let Some(head) = head(shared, store.as_ref(), &object).await? else { return Ok(false) };
-    match by {
-        CompareBy::Content => same_content(store, &object, &head, path).await,
-        by => Ok(looked(by, Direction::Down, &local, &head)),
-    }
+    Ok(looked(by, Direction::Down, &local, &head))
 }
 
 async fn is_copied(
@@ -98,7 +94,9 @@ async fn is_copied(
     let Some(source) = head(shared, shared.source_store().as_ref(), &from).await? else {
         return Ok(false);
     };
-    Ok(source.checksum.is_some() && source.checksum == target.checksum)
+    let same_whole = source.checksum.is_some() && source.checksum == target.checksum;
+    // A composite checksum depends on the parts too: equal ones are of equal parts.
+    Ok(same_whole || source.composite.is_some() && source.composite == target.composite)
 }
 
 /// Returns whether the object is an upload of this version of the file, judged by its length and
@@ -128,45 +126,21 @@ pub(super) async fn head(
     }
 }
 
-/// Returns whether the store's evidence shows that a file has the object's bytes; false if there is
-/// no evidence.
-pub(super) async fn same_content(
-    store: &Arc<dyn Store>,
-    object: &ObjectRef,
-    head: &ObjectHead,
-    path: &Path,
-) -> Result<bool, Error> {
-    let in_parts =
-        head.checksum.is_none() && (head.composite.is_some() || head.etag.part_count().is_some());
-    let part_size_bytes = match in_parts {
-        true => store.head_part(object, PartNumber::MIN).await.ok().flatten(),
-        false => None,
+/// Returns whether the store's evidence proves that a file has the object's bytes. False if there is
+/// no object, and if nothing is proven: then the file is copied once more.
+async fn same_content(shared: &Shared, object: &ObjectRef, path: &Path) -> Result<bool, Error> {
+    let pass = shared.resources.gate.enter().await;
+    let description = match shared.verifier.describe(object).await {
+        Ok(description) => description,
+        Err(Error::Store { source, .. }) if source.kind == StoreErrorKind::NoSuchKey => {
+            pass.succeeded();
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
     };
-    let mut verifier = BodyVerifier::new(head, part_size_bytes.map(|part| part.size_bytes));
-    let size_bytes = head.size_bytes;
-    let read = path.to_owned();
-    let verified = tokio::task::spawn_blocking(move || {
-        let mut file = File::open(&read)?;
-        let mut buffer = vec![0; READ_BYTES];
-        let mut read_bytes = 0;
-        loop {
-            let count = file.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            read_bytes += count as u64;
-            verifier.update(&buffer[..count]);
-        }
-        if read_bytes != size_bytes {
-            return Ok(None);
-        }
-        Ok(verifier.finish().ok())
-    });
-    let verified: std::io::Result<_> =
-        verified.await.map_err(|error| Error::Internal(error.to_string()))?;
-    let verified = verified.map_err(|source| Error::SourceUnreadable {
-        source_name: path.display().to_string(),
-        source,
-    })?;
-    Ok(verified.is_some_and(|verified| !matches!(verified, Verified::OnlySize(_))))
+    pass.succeeded();
+    let opened = path.to_owned();
+    let source = file::blocking(move || FileSource::open(&opened)).await?.map_err(Error::from)?;
+    let verdict = shared.verifier.compare(Arc::new(source), object, &description).await?;
+    Ok(matches!(verdict, crate::verify::Verdict::Same(_)))
 }

@@ -231,6 +231,9 @@ pub struct TreeReport {
     pub failures: Vec<TreeFailure>,
     /// The error that ended the tree early: a failed listing, `fail_fast`, a stop.
     pub ended_by: Option<Error>,
+    /// Whether the tree ended because the store refuses credentials that it accepted before; if it
+    /// has a journal, the same tree can be resumed with others.
+    pub paused: bool,
     /// Whether the caller stopped the tree; if it has a journal, the same tree can be resumed.
     pub stopped: bool,
 }

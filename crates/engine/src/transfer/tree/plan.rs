@@ -56,6 +56,8 @@ pub(super) struct Planner {
     /// Hashes of the names of all sources, if there are several.
     names: Option<HashSet<u64>>,
     tells_cases_apart: bool,
+    /// Extra files of the target that stay because a link leads to their folder.
+    kept_behind_links: u64,
 }
 
 /// The run has ended and accepts no more steps.
@@ -80,6 +82,7 @@ impl Planner {
             planned: Planned::default(),
             names: several_sources.then(HashSet::new),
             tells_cases_apart,
+            kept_behind_links: 0,
         }
     }
 
@@ -116,6 +119,7 @@ impl Planner {
             store,
             retry: self.shared.resources.retry.clone(),
             follow_links: self.shared.options.follow_links,
+            moves: self.shared.options.remove_sources,
             depth_max: self.shared.options.filter.depth_max,
         }
     }
@@ -162,7 +166,13 @@ impl Planner {
             self.extra(&extra).await?;
             there = self.next_of_target(&mut target).await?;
         }
-        Ok(())
+        match std::mem::take(&mut self.kept_behind_links) {
+            0 => Ok(()),
+            kept => {
+                let what = "extra files are kept: links to folders lead to them";
+                self.step(Step::Warning(format!("{kept} {what}"))).await
+            }
+        }
     }
 
     async fn next_of_target(&mut self, target: &mut Feed) -> Result<Option<Entry>, Ended> {
@@ -181,6 +191,10 @@ impl Planner {
         let wanted = self.shared.options.delete.is_some()
             && self.shared.options.filter.takes_name(&entry.name);
         if !wanted {
+            return Ok(());
+        }
+        if entry.is_behind_link {
+            self.kept_behind_links += 1;
             return Ok(());
         }
         match self.planned.extra.add(&entry.name) {

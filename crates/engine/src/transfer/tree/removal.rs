@@ -34,6 +34,8 @@ pub(super) async fn remove_source(
         return Err(kept("the store gave nothing that proves the copy"));
     }
     match &work.entry.place {
+        // The walk warned about the link.
+        Place::File(_) if work.entry.is_behind_link => Ok(()),
         Place::File(path) => {
             let now = std::fs::metadata(path).map(|metadata| FileIdentity::of(&metadata));
             let now = now.map_err(|error| kept(&format!("it cannot be examined: {error}")))?;

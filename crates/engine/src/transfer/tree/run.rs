@@ -29,6 +29,7 @@ use crate::event::Event;
 use crate::journal::{EarlierTree, Fingerprint, JournalFolder, TreeBeginning, TreeJournal};
 use crate::pace::Resources;
 use crate::transfer::Line;
+use crate::verify::{HashOptions, Verifier};
 
 /// Maximum number of files in flight that need several parts or requests.
 const LONG_AT_ONCE: usize = 4;
@@ -67,6 +68,7 @@ pub(super) async fn run(
     refuse_endless(&sources, &target, &options)?;
     let failed_names = options.failed_names.take();
     let (journal, earlier) = remember(&resources, &sources, &target, &options)?;
+    let is_continued = !earlier.done.is_empty() || !earlier.begun.is_empty();
     let several = sources.len() > 1;
     let has_journals = options
         .journal
@@ -83,7 +85,11 @@ pub(super) async fn run(
         long_running_max: LONG_AT_ONCE,
         waiting_max: WAITING_MAX,
     };
+    let objects = options.source_store.as_ref().unwrap_or(&resources.store);
+    let verifier =
+        Verifier::new(Arc::clone(objects), resources.retry.clone(), HashOptions::default());
     let shared = Arc::new(Shared {
+        verifier,
         resources,
         direction,
         target,
@@ -106,6 +112,7 @@ pub(super) async fn run(
         running: JoinSet::new(),
         report: TreeReport::default(),
         journal,
+        is_continued,
         failed_names,
     };
     let mut patience = READER_PATIENCE;
@@ -166,6 +173,8 @@ struct Run {
     running: JoinSet<Ended>,
     report: TreeReport,
     journal: Option<TreeJournal>,
+    /// Whether an earlier run of the same tree has recorded files.
+    is_continued: bool,
     failed_names: Option<Box<dyn Write + Send + Sync>>,
 }
 
@@ -202,6 +211,7 @@ impl Run {
             Step::Resumed(size_bytes) => self.report.resumed.add(size_bytes),
             Step::Warning(message) => self.shared.events.send(Event::Warning { message }),
             Step::Failed(failure) => self.failed(failure),
+            Step::Broken(error) if ends_credentials(&error) => self.refused(error),
             Step::Broken(error) => {
                 self.report.ended_by.get_or_insert(error);
                 self.steps = None;
@@ -233,11 +243,23 @@ impl Run {
             }
             // The file ends only because the tree was stopped.
             End::Failed(error) if self.report.stopped && is_stop(&error) => {}
+            End::Failed(error) if ends_credentials(&error) => self.refused(error),
             End::Failed(error) => {
                 let (source, target) = (work.source(&self.shared), work.target());
                 self.failed(TreeFailure { name: work.entry.name, source, target, error });
             }
         }
+    }
+
+    /// Ends the tree because the store refuses its credentials: every further file would fail too.
+    /// The file is not recorded as done, so the same tree copies it when there are new credentials.
+    fn refused(&mut self, error: Error) {
+        let report = &self.report;
+        let accepted_before = self.is_continued
+            || report.copied.files + report.unchanged.files + report.resumed.files > 0;
+        self.report.paused = self.journal.is_some() && accepted_before;
+        self.report.ended_by.get_or_insert(error);
+        self.begin_no_more();
     }
 
     fn failed(&mut self, failure: TreeFailure) {
@@ -371,6 +393,20 @@ fn is_refused_by_absence(shared: &Shared, error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     shared.options.compare == CompareBy::Absence
         && source.kind == crate::remote::StoreErrorKind::PreconditionFailed
+}
+
+/// Returns whether the error is of the credentials, and not of one file. A signature that does not
+/// match may be of one key only, if the store decodes its name in another way.
+fn ends_credentials(error: &Error) -> bool {
+    match error {
+        Error::Paused { source: Some(cause), .. }
+        | Error::DownloadPaused { source: Some(cause), .. } => ends_credentials(cause),
+        Error::Store { source, .. } => {
+            source.kind.ends_the_credentials()
+                && source.code.as_deref() != Some("SignatureDoesNotMatch")
+        }
+        _ => false,
+    }
 }
 
 fn is_stop(error: &Error) -> bool {

@@ -6,7 +6,8 @@
 //! [`HELD_MAX`] names is sorted on disk ([`super::runs`]).
 //!
 //! Links are followed unless the options disable that; a link that leads back to one of its own
-//! parent folders is reported and not entered.
+//! parent folders is reported and not entered. Files that are reached through a link to a folder are
+//! marked, because they are outside of the folder that the user named.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -28,6 +29,9 @@ pub(super) struct WalkOptions {
     /// Whether the folder is a target of downloads: then it need not exist yet, and temporary files
     /// of downloads are skipped.
     pub(super) is_target: bool,
+    /// Whether the files are removed after they were copied. Files behind a link to a folder stay;
+    /// a link that leads to a part of the walked folder is skipped, because that part is moved.
+    pub(super) is_moved: bool,
 }
 
 /// Walks `root`. `give` receives each item, and returns false to end the walk. `prefix` is put in
@@ -46,7 +50,7 @@ pub(super) fn walk(
             return;
         }
     };
-    let mut walk = Walk { options, give, above: vec![place(&metadata)] };
+    let mut walk = Walk { options, give, above: vec![place(&metadata)], root, links: 0 };
     walk.folder(root, prefix, 1);
 }
 
@@ -55,6 +59,9 @@ struct Walk<'a> {
     give: &'a mut dyn FnMut(Found) -> bool,
     /// Device and inode of the folders that contain the current one.
     above: Vec<(u64, u64)>,
+    root: &'a Path,
+    /// The number of links to folders on the path to the current folder.
+    links: u32,
 }
 
 impl Walk<'_> {
@@ -127,10 +134,40 @@ impl Walk<'_> {
                 path.display()
             )));
         }
+        let is_link = path.is_symlink();
+        if is_link && self.options.is_moved && self.links == 0 {
+            let shown = path.display();
+            let (warning, skip) = match self.leads_inside(path) {
+                true => (
+                    format!("{shown} leads to a folder that is moved itself, and is skipped"),
+                    true,
+                ),
+                false => {
+                    let what = "is a link to a folder; the files in it are copied and not removed";
+                    (format!("{shown} {what}"), false)
+                }
+            };
+            if !(self.give)(Found::Warning(warning)) {
+                return false;
+            }
+            if skip {
+                return true;
+            }
+        }
         self.above.push(place);
+        self.links += u32::from(is_link);
         let more = self.folder(path, prefix, depth + 1);
+        self.links -= u32::from(is_link);
         self.above.pop();
         more
+    }
+
+    /// Returns whether a link leads to a folder inside the walked one.
+    fn leads_inside(&self, link: &Path) -> bool {
+        match (fs::canonicalize(link), fs::canonicalize(self.root)) {
+            (Ok(to), Ok(root)) => to.starts_with(root),
+            _ => false,
+        }
     }
 
     fn file(&mut self, path: PathBuf, name: String) -> bool {
@@ -144,7 +181,8 @@ impl Walk<'_> {
         match looked {
             Ok(None) => true,
             Ok(Some(metadata)) if metadata.is_file() => {
-                (self.give)(Found::Entry(entry_of(path, name, &metadata)))
+                let entry = entry_of(path, name, &metadata);
+                (self.give)(Found::Entry(Entry { is_behind_link: self.links > 0, ..entry }))
             }
             // The file was removed after the folder was read: it is treated as if it had never been
             // there.
@@ -178,6 +216,7 @@ pub(super) fn entry_of(path: PathBuf, name: String, metadata: &Metadata) -> Entr
         size_bytes: metadata.len(),
         modified_ns: metadata.modified().ok().and_then(mtime::nanoseconds),
         changed_ns: changed.and_then(|changed| i64::try_from(changed).ok()),
+        is_behind_link: false,
         place: Place::File(path),
     }
 }
@@ -228,7 +267,8 @@ mod tests {
         (names, others)
     }
 
-    const ALL: WalkOptions = WalkOptions { follow_links: true, depth_max: None, is_target: false };
+    const ALL: WalkOptions =
+        WalkOptions { follow_links: true, depth_max: None, is_target: false, is_moved: false };
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
