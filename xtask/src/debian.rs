@@ -1,5 +1,5 @@
 //! Installs Debian packages: Ceph's gateway, which no other source offers, a clock that is wrong on
-//! purpose, and restic.
+//! purpose, shells, and restic.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,18 @@ pub(crate) fn strace() -> Result<()> {
     if installed_version("strace").is_none() {
         install(&["strace"])
             .context("strace cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
+/// Installs zsh and fish, in which tests complete command lines.
+pub(crate) fn shells() -> Result<()> {
+    for shell in ["zsh", "fish"] {
+        if installed_version(shell).is_none() {
+            install(&[shell]).with_context(|| {
+                format!("{shell} cannot be had: it comes from the Debian package of that name")
+            })?;
+        }
     }
     Ok(())
 }

@@ -41,6 +41,7 @@ impl Needs {
         debian::openssl()?;
         debian::strace()?;
         debian::restic()?;
+        debian::shells()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
         Ok(Self { peers, clients, js, localstack, garage })
     }

@@ -5,13 +5,14 @@
 //! store, and gives up after [`PATIENCE`], because a key press must not hang.
 
 mod bash;
+mod zsh;
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::engine::ValueCompleter as _;
-use clap_complete::env::{Elvish, Fish, Powershell, Shells, Zsh};
+use clap_complete::env::{Elvish, Fish, Powershell, Shells};
 use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate, PathCompleter};
 use haul::remote::ListingEntry;
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers a completion request and returns true; returns false if this is not one.
 pub(crate) fn answered() -> bool {
-    let shells = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+    let shells = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &zsh::Zsh]);
     let here = std::env::current_dir().ok();
     CompleteEnv::with_factory(command)
         .shells(shells)
