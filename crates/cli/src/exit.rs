@@ -32,8 +32,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// All codes, for the document's test.
-    #[cfg(test)]
+    /// All codes.
     pub(crate) const ALL: [Exit; 10] = [
         Self::Done,
         Self::Failed,
@@ -51,6 +50,12 @@ impl Exit {
     /// specific code outranks an interruption and a plain failure.
     pub(crate) const fn worse(self, other: Self) -> Self {
         if self.code() >= other.code() { self } else { other }
+    }
+
+    /// Returns the code of a process of ours that ended; `None` if a signal ended it, or for a
+    /// number that is not in the table.
+    pub(crate) fn of_code(code: Option<i32>) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| Some(i32::from(exit.code())) == code)
     }
 
     /// Returns the number.

@@ -14,6 +14,7 @@ mod data_dir;
 mod exit;
 mod failure;
 mod interrupt;
+mod last_tree;
 mod leftover_notice;
 mod logging;
 mod open_files;

@@ -18,6 +18,9 @@ pub(crate) struct RunArgs {
     /// Begin no further line after one has failed
     #[arg(long)]
     pub(crate) fail_fast: bool,
+    /// Write the failed lines to this file, for haul run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) failed_to: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
 }

@@ -16,6 +16,14 @@ pub(crate) struct ResumeArgs {
     /// All that no other process holds, one after the other
     #[arg(long)]
     pub(crate) all: bool,
+    /// The last cp, sync or mv of many files that is not finished, which copies what failed or was
+    /// left; or the newest transfer, if that began later
+    #[arg(long, conflicts_with_all = ["ids", "all", "source", "on_change"])]
+    #[arg(conflicts_with_all = ["concurrency", "memory", "max_attempts", "bandwidth"])]
+    pub(crate) last: bool,
+    /// While credentials, network or store are away: wait, and resume when they are back
+    #[arg(long, conflicts_with_all = ["all", "source"])]
+    pub(crate) watch: bool,
     /// New path of a moved or renamed file; the arrived parts are compared with it
     #[arg(long, value_name = "PATH", conflicts_with = "all")]
     pub(crate) source: Option<PathBuf>,

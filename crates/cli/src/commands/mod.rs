@@ -23,6 +23,8 @@ mod producer;
 mod rb;
 mod receipt;
 mod resume;
+mod resume_last;
+mod resume_watch;
 mod rm;
 mod rm_many;
 mod run;

@@ -1,4 +1,5 @@
-//! `haul resume ID…` and `haul resume --all`: resumes interrupted transfers of this machine.
+//! `haul resume ID…`, `--all`, `--last` and `--watch`: resumes interrupted transfers of this
+//! machine.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use serde::Serialize;
 
 use super::copy_journal;
 use super::download;
+use super::resume_last::{self, Last};
+use super::resume_watch;
 use super::stream_journal::needs_its_producer;
 use super::summary::counted;
 use super::upload::{Remembering, Sending, UploadSource, send};
@@ -26,6 +29,27 @@ use crate::state_dir::journal_folder;
 /// Resumes the named transfers, or all that no other process holds.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let settings = Settings::of(&wanted);
+    let mut wanted = wanted;
+    if wanted.last {
+        if crate::session::current().is_some() {
+            let hint = "run haul resume --last by itself";
+            return Err(Usage::new("--last cannot be a line of haul run", hint).into());
+        }
+        match Last::find()? {
+            Last::Tree(tree) if wanted.watch => {
+                return Box::pin(resume_last::watched(&tree, mode)).await;
+            }
+            Last::Tree(tree) => return resume_last::again(&tree, mode),
+            Last::Transfer(id) => wanted.ids.push(id),
+            Last::Nothing => {
+                mode.result("no unfinished transfers");
+                return Ok(Exit::Done);
+            }
+        }
+    }
+    if wanted.watch {
+        return Box::pin(resume_watch::run(args, wanted.ids, &settings, mode)).await;
+    }
     if wanted.all {
         return all(args, &settings, mode).await;
     }
@@ -33,7 +57,7 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
         0 => {
             return Err(Usage::new(
                 "which upload?",
-                "name its id (haul transfers lists them), or use --all",
+                "name its id (haul transfers lists them), or use --all or --last",
             )
             .into());
         }
@@ -59,7 +83,7 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
 }
 
 /// Resumes the transfer with this id.
-async fn named(
+pub(super) async fn named(
     args: &StoreArgs,
     id: &str,
     source: Option<PathBuf>,
@@ -76,7 +100,7 @@ async fn named(
 }
 
 /// The settings of this run; part size, checksum and attributes come from the journal.
-struct Settings {
+pub(super) struct Settings {
     options: UploadOptions,
     limits: EngineOptions,
 }
@@ -189,7 +213,7 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
 }
 
 /// Reports the failure of one transfer; the caller continues with the next.
-fn report_failure(error: &anyhow::Error, mode: Mode) -> Exit {
+pub(super) fn report_failure(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);
     failure.lines(paint).complain();

@@ -160,14 +160,14 @@ fn a_wrong_clock_is_set_by_the_date_of_the_store() {
 
 /// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` returns
 /// them.
-struct Chain {
-    scene: Scene,
+pub(crate) struct Chain {
+    pub(crate) scene: Scene,
 }
 
 impl Chain {
     /// Creates a chain whose `credential_process` runs `gives`, a shell script that prints the
     /// credentials; `$asked` is the number of earlier calls.
-    fn new(gives: &str) -> Self {
+    pub(crate) fn new(gives: &str) -> Self {
         let world = World::new();
         let keys = world.path("keys.toml");
         let pair = |name: &str| {
@@ -201,7 +201,7 @@ impl Chain {
     }
 
     /// Returns the upload command with the profile as its only source of keys.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.scene.command();
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             command.env_remove(name);
@@ -210,12 +210,22 @@ impl Chain {
         command
     }
 
-    fn asked(&self) -> usize {
+    /// Returns a `haul` command with the profile as its only source of keys.
+    pub(crate) fn haul(&self) -> Command {
+        let mut command = self.scene.world.haul(&self.scene.store);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_CONFIG_FILE", self.scene.world.path("aws.config"));
+        command
+    }
+
+    pub(crate) fn asked(&self) -> usize {
         fs::read_to_string(self.scene.world.path("asked")).unwrap().lines().count()
     }
 
     /// Makes the store treat A's session as expired from request number `requests` on.
-    fn ends_a_after(&self, requests: u64) {
+    pub(crate) fn ends_a_after(&self, requests: u64) {
         self.ends_a_in_words(requests, 400, "ExpiredToken");
     }
 
@@ -227,7 +237,7 @@ impl Chain {
             .add(Rule::on_any(ended).signed_with("Credential=KEYA/").after(requests).always());
     }
 
-    fn signed_by(&self, name: &str, kind: Kind) -> usize {
+    pub(crate) fn signed_by(&self, name: &str, kind: Kind) -> usize {
         let credential = format!("Credential=KEY{name}/");
         let signed = |value: &str| value.contains(&credential);
         let seen = self.scene.proxy.seen();

@@ -49,6 +49,8 @@ mod removing;
 mod removing_many;
 mod resume;
 mod resume_all;
+mod resume_last;
+mod resume_watch;
 mod resumed_streams;
 mod running;
 mod scene;

@@ -56,6 +56,30 @@ fn lines_are_commands_with_quotes_and_comments() {
     }
 }
 
+/// The file has the lines as they were written, so that a second run repeats just those.
+#[test]
+fn failed_lines_are_written_to_a_file_that_runs_again() {
+    let world = World::new();
+    let server = world.serve();
+    let runs = Runs::new(World::new(), server.store().clone());
+    let lines = "# all\ncp a BUCKET/a\ncp 'not there' BUCKET/x  # later\ncp b BUCKET/b\nfly\n";
+    let finished = runs.run(lines, &["--jobs", "1", "--failed-to", "failed"]);
+    assert_eq!(finished.code(), Some(2), "{}", finished.stderr);
+    let failed = std::fs::read_to_string(runs.world.path("failed")).unwrap();
+    assert_eq!(failed, format!("cp 'not there' {}  # later\nfly\n", runs.url("x")));
+
+    std::fs::write(runs.world.path("not there"), "now").unwrap();
+    let again = ["run", "failed", "--failed-to", "still"];
+    let finished = finish(runs.world.haul(&runs.store).args(again));
+    assert_eq!(finished.stdout.lines().last(), Some("1 line done, 1 failed"));
+    assert_keys(&runs.store, &runs.bucket, &["a", "b", "x"]);
+    assert_eq!(std::fs::read_to_string(runs.world.path("still")).unwrap(), "fly\n");
+    let same =
+        finish(runs.world.haul(&runs.store).args(["run", "still", "--failed-to", "./still"]));
+    assert_eq!(same.code(), Some(2), "{}", same.stderr);
+    assert_eq!(std::fs::read_to_string(runs.world.path("still")).unwrap(), "fly\n");
+}
+
 #[test]
 fn a_line_that_fails_stops_no_other_and_the_worst_code_counts() {
     let world = World::new();

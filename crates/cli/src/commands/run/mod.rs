@@ -5,6 +5,7 @@
 //! `--fail-fast` is given. After the first Ctrl-C no further line starts; the running ones pause or
 //! finish.
 
+mod failed;
 mod line;
 mod reader;
 
@@ -16,6 +17,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 
+use self::failed::FailedLines;
 use self::reader::{InputLine, Lines};
 use super::summary::counted;
 use crate::args::{RunArgs, StoreArgs};
@@ -55,11 +57,14 @@ struct RunSummary {
 struct Outcome {
     number: u64,
     command: String,
+    /// The line as it was read.
+    bytes: Vec<u8>,
     exit: Exit,
 }
 
 /// Runs the lines.
 pub(crate) async fn run(args: &StoreArgs, what: RunArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let mut failed = FailedLines::create(what.failed_to.as_deref(), &what.file)?;
     let mut lines = Lines::open(&what.file)?;
     let session = Session::new(what.effort.limits());
     // A progress bar shows one transfer, so parallel lines print plain text.
@@ -82,6 +87,10 @@ pub(crate) async fn run(args: &StoreArgs, what: RunArgs, mode: Mode) -> anyhow::
                 }
             }
             Some(outcome) = running.next() => {
+                let outcome: Option<Outcome> = outcome;
+                if let Some(outcome) = outcome.as_ref().filter(|it| it.exit != Exit::Done) {
+                    failed.add(&outcome.bytes, mode);
+                }
                 more &= summary.take(outcome) || !what.fail_fast;
             }
             next = lines.next(), if more && running.len() < jobs => match next {
@@ -91,6 +100,7 @@ pub(crate) async fn run(args: &StoreArgs, what: RunArgs, mode: Mode) -> anyhow::
         }
     }
     session.close().await;
+    failed.end(mode);
     if let Some(problem) = lines.problem(&what.file) {
         return Err(problem);
     }
@@ -119,6 +129,7 @@ async fn carry_out(
     mode: Mode,
 ) -> Option<Outcome> {
     let number = line.number;
+    let bytes = line.bytes.as_ref().map(Clone::clone).unwrap_or_default();
     let words = line.bytes.and_then(|bytes| line::words(&bytes));
     if words.as_ref().is_ok_and(Vec::is_empty) {
         return None;
@@ -143,7 +154,7 @@ async fn carry_out(
         exit
     });
     let exit = session.line(number, work).await;
-    Some(Outcome { number, command, exit })
+    Some(Outcome { number, command, bytes, exit })
 }
 
 /// Formats the words of a line for messages.
@@ -158,7 +169,7 @@ fn shown(words: &[OsString]) -> String {
 impl RunSummary {
     /// Counts a line; returns false if it failed.
     fn take(&mut self, outcome: Option<Outcome>) -> bool {
-        let Some(Outcome { number, command, exit }) = outcome else { return true };
+        let Some(Outcome { number, command, exit, .. }) = outcome else { return true };
         self.lines += 1;
         if exit == Exit::Done {
             return true;

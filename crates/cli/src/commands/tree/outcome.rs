@@ -26,6 +26,8 @@ pub(super) struct Outcome<'a> {
     pub(super) dry_run: bool,
     pub(super) deletes: bool,
     pub(super) journals: bool,
+    /// Whether `haul resume --last` runs the command again.
+    pub(super) is_recorded: bool,
     pub(super) failed_to: Option<&'a Path>,
     pub(super) from_store: bool,
 }
@@ -74,6 +76,9 @@ pub(super) fn tell(
     list_failures(&report, mode);
     if report.stopped {
         return Err(interrupted(outcome, &report).into());
+    }
+    if let (true, Some(error)) = (report.paused, &report.ended_by) {
+        return Err(paused(outcome, &report, error).into());
     }
     if let Some(error) = report.ended_by {
         return Err(in_context(error));
@@ -148,9 +153,25 @@ fn interrupted(outcome: &Outcome<'_>, report: &TreeReport) -> Ended {
         exit: Exit::Interrupted,
         code: "Interrupted",
         message: format!("stopped after {done} files"),
-        hint: outcome
-            .journals
-            .then(|| "run the same command again: it sends only what is missing".to_owned()),
+        hint: match (outcome.is_recorded, outcome.journals) {
+            (true, _) => Some("haul resume --last sends only what is missing".to_owned()),
+            (_, true) => Some("run the same command again: it sends only what is missing".into()),
+            _ => None,
+        },
+    }
+}
+
+fn paused(outcome: &Outcome<'_>, report: &TreeReport, cause: &haul::Error) -> Ended {
+    let done = report.copied.files + report.unchanged.files + report.resumed.files;
+    let again = match outcome.is_recorded {
+        true => "haul resume --last; or haul resume --last --watch waits for them",
+        false => "run the same command again",
+    };
+    Ended {
+        exit: Exit::Interrupted,
+        code: "Paused",
+        message: format!("paused after {done} files: {cause}"),
+        hint: Some(format!("renew the credentials, then {again}")),
     }
 }
 
@@ -162,6 +183,7 @@ fn failed(outcome: &Outcome<'_>, report: &TreeReport) -> Ended {
             "copy just those: haul cp --files-from {} SOURCE TARGET",
             quoted(&list.display().to_string())
         ),
+        None if outcome.is_recorded => "copy just those: haul resume --last".to_owned(),
         None if outcome.journals => {
             format!("copy just those by the same command: {}", same_command())
         }
@@ -215,6 +237,7 @@ mod tests {
             dry_run: false,
             deletes: false,
             journals: true,
+            is_recorded: true,
             failed_to: None,
             from_store: false,
         }

@@ -19,6 +19,7 @@ use crate::commands::upload::make_bucket_if_promised;
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
 use crate::interrupt::{Interrupts, Role};
+use crate::last_tree::Recording;
 use crate::output::Mode;
 use crate::progress::TICK;
 use crate::state_dir::journal_folder;
@@ -35,6 +36,8 @@ pub(super) struct Running {
     journals: bool,
     abort_on_interrupt: bool,
     failed_to: Option<std::path::PathBuf>,
+    /// Whether the same command can be run again: its list of names is not read from a pipe.
+    repeatable: bool,
     /// The store that the engine connects to.
     store: StoreArgs,
     /// The store of the source, if it differs from `store`.
@@ -68,6 +71,7 @@ impl Running {
         let journals = !flags.remember.no_journal && !flags.tree.dry_run;
         let abort_on_interrupt = flags.remember.abort_on_interrupt;
         let failed_to = flags.tree.failed_to.clone();
+        let repeatable = flags.tree.files_from.as_ref().is_none_or(|list| list.as_os_str() != "-");
         let (options, limits) = flags.options(way)?;
         Ok(Self {
             ends,
@@ -78,6 +82,7 @@ impl Running {
             journals,
             abort_on_interrupt,
             failed_to,
+            repeatable,
             store: own,
             source_store,
         })
@@ -109,6 +114,7 @@ impl Running {
         let started = Instant::now();
         let mut view = TreeView::new(mode, verb, &source_text, address.scheme == Scheme::Local);
         let can_pause = journals && !self.abort_on_interrupt;
+        let recording = (journals && self.repeatable).then(Recording::begin).flatten();
         let report = async {
             if journals {
                 options.copy.source_store = store_of_source(elsewhere.as_ref())?;
@@ -136,6 +142,10 @@ impl Running {
             FailureContext::at(format!("cannot {verb} {source_text} to {target_text}"), address)
                 .through(endpoint.clone())
         };
+        let is_recorded = recording.is_some();
+        if let Some(recording) = recording {
+            recording.end(report.as_ref().is_ok_and(is_finished));
+        }
         let report = report.map_err(|error| error.context(context(&address)))?;
         let outcome = Outcome {
             verb,
@@ -145,6 +155,7 @@ impl Running {
             dry_run,
             deletes,
             journals,
+            is_recorded,
             failed_to: self.failed_to.as_deref(),
             from_store: way != Way::Up,
         };
@@ -152,6 +163,11 @@ impl Running {
             anyhow::Error::from(error).context(context(&address))
         })
     }
+}
+
+/// Returns whether the tree has nothing left to do.
+fn is_finished(report: &TreeReport) -> bool {
+    report.failed == 0 && report.ended_by.is_none() && !report.stopped
 }
 
 fn start(
