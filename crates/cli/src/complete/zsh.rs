@@ -1,5 +1,5 @@
-//! Completion for zsh. clap's script takes the text before the first colon for the value, so that it
-//! does not recognise `s3://bucket/` as a folder and adds a blank to it.
+//! Completion for zsh. clap's script takes the text before the first colon for the value, so that
+//! it does not recognise `s3://bucket/` as a folder and adds a blank to it.
 //!
 //! This script lets an escaped colon be a part of the value, and sends words without their quotes,
 //! because a key may contain blanks.

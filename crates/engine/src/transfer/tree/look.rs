@@ -126,8 +126,8 @@ pub(super) async fn head(
     }
 }
 
-/// Returns whether the store's evidence proves that a file has the object's bytes. False if there is
-/// no object, and if nothing is proven: then the file is copied once more.
+/// Returns whether the store's evidence proves that a file has the object's bytes. False if there
+/// is no object, and if nothing is proven: then the file is copied once more.
 async fn same_content(shared: &Shared, object: &ObjectRef, path: &Path) -> Result<bool, Error> {
     let pass = shared.resources.gate.enter().await;
     let description = match shared.verifier.describe(object).await {

@@ -6,8 +6,8 @@
 //! [`HELD_MAX`] names is sorted on disk ([`super::runs`]).
 //!
 //! Links are followed unless the options disable that; a link that leads back to one of its own
-//! parent folders is reported and not entered. Files that are reached through a link to a folder are
-//! marked, because they are outside of the folder that the user named.
+//! parent folders is reported and not entered. Files that are reached through a link to a folder
+//! are marked, because they are outside of the folder that the user named.
 
 use std::fs::{self, Metadata};
 use std::io;
