@@ -74,7 +74,10 @@ fn protection_becomes_headers_and_json_without_empty_fields() {
     let json = serde_json::to_string(&attributes).unwrap();
     assert_eq!(
         json,
-        r#"{"protection":{"grants":{"read-acp":"id=\"1\""},"encryption":"aws:kms","bucket_key":false,"customer_key_md5":"md5"}}"#
+        concat!(
+            r#"{"protection":{"grants":{"read-acp":"id=\"1\""},"encryption":"aws:kms","#,
+            r#""bucket_key":false,"customer_key_md5":"md5"}}"#,
+        )
     );
     assert_eq!(of(&json), attributes);
 }

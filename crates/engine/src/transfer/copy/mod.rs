@@ -142,9 +142,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     let in_one_request =
         layout.is_none() && size_bytes <= profile.copy_object_max_bytes && earlier.is_none();
     let store_copies = in_one_request || !profile.upload_part_copy.is_missing();
-    if context.is_elsewhere()
-        || !store_copies
-        || earlier.as_ref().is_some_and(Earlier::is_streamed)
+    if context.is_elsewhere() || !store_copies || earlier.as_ref().is_some_and(Earlier::is_streamed)
     {
         return Box::pin(relay::copy(&context, origin, layout, stop)).await;
     }

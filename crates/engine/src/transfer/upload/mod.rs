@@ -177,7 +177,7 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
         return single::put(&context, stop).await;
     }
     let wanted = Wanted { layout: PartsLayout::Planned(plan), one_piece, by_length: true };
-    begin_or_continue(context, wanted, stop).await
+    Box::pin(begin_or_continue(context, wanted, stop)).await
 }
 
 /// Uploads the parts of `layout` to make the object of `context`, whatever its size.
@@ -187,7 +187,7 @@ pub(crate) async fn make(
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {
     let wanted = Wanted { layout, one_piece: false, by_length: false };
-    begin_or_continue(context, wanted, stop).await
+    Box::pin(begin_or_continue(context, wanted, stop)).await
 }
 
 /// Continues an earlier run, or begins a new upload.
