@@ -1,4 +1,4 @@
-//! `cargo xtask bench client|server|tree`: builds the measured programs in release mode and runs
+//! `cargo xtask bench client|server|tree|bandwidth`: builds the measured programs in release mode and runs
 //! `haul-bench` with them.
 
 use std::process::Command;

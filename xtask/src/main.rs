@@ -33,7 +33,7 @@ usage: cargo xtask COMMAND
   docs/semantics.md names
   servers [--full]             start the shared servers, print their variables for a shell, stop \
   them at end of input
-  bench client | server | tree measure haul and its peers in one run
+  bench client | server | tree | bandwidth measure haul and its peers in one run
   hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test \
   run does
   fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, \

@@ -10,6 +10,7 @@
 )]
 
 mod authority;
+mod bandwidth;
 mod client;
 mod contestant;
 mod floor;
@@ -43,6 +44,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((what, rest)) if what == "client" => client::bench(&Options::parse(rest, 3)?),
         Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest, 2)?),
         Some((what, rest)) if what == "tree" => tree::bench(&Options::parse(rest, 1)?),
+        Some((what, rest)) if what == "bandwidth" => bandwidth::bench(&Options::parse(rest, 1)?),
         Some((what, rest)) if what == "floor" => floor::run(rest),
         Some((what, rest)) if what == "floor-download" => floor_download::run(rest),
         _ => bail!("{}", options::USAGE),

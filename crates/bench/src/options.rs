@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::contestant::Job;
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] \
+usage: haul-bench client|server|tree|bandwidth --haul BINARY --venv FOLDER [--s3s-fs BINARY] \
 [--garage BINARY] [--gib N] [--rounds N]
                                      [--files N] [--file-bytes N] [--json FILE] [--only WHAT]
 

@@ -121,6 +121,21 @@ mod tests {
         assert!((31.6..32.1).contains(&took), "640 MiB at 20 MiB/s took {took} s");
     }
 
+    /// The bodies of a tree begin and end all the time; none of them gets a free beginning.
+    #[tokio::test(start_paused = true)]
+    async fn two_hundred_bodies_one_after_another_keep_to_the_limit() {
+        use futures_util::StreamExt as _;
+
+        let bandwidth = Bandwidth::default();
+        bandwidth.set(Some(20 * MIB));
+        let began = Instant::now();
+        let bodies = futures_util::stream::iter(0..200_u64)
+            .map(|number| move_bytes(bandwidth.clone(), 3 * MIB + number % 7 - 3));
+        bodies.buffer_unordered(16).collect::<Vec<()>>().await;
+        let took = began.elapsed().as_secs_f64();
+        assert!((29.5..30.5).contains(&took), "600 MiB at 20 MiB/s took {took} s");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_that_wakes_late_catches_up() {
         let bandwidth = Bandwidth::default();

@@ -45,7 +45,10 @@ impl Store for Patient {
             key: format!("{prefix}{number:03}"),
             // Every third object has another length, every third one the time of its file.
             size_bytes: if number % 3 == 0 { 2 } else { 1 },
-            last_modified: Timestamp::from_second(FILE_SECOND + (number % 3) as i64 - 1).ok(),
+            last_modified: Timestamp::from_second(
+                FILE_SECOND + i64::try_from(number % 3).unwrap() - 1,
+            )
+            .ok(),
             etag: Some(etag()),
             storage_class: None,
         };
@@ -59,7 +62,6 @@ impl Store for Patient {
         let mut attributes = ObjectAttributes::default();
         attributes.metadata.insert("mtime".into(), FILE_SECOND.to_string());
         Ok(ObjectHead {
-            etag_is_opaque: false,
             size_bytes: 1,
             etag: etag(),
             checksum: None,
