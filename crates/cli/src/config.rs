@@ -171,3 +171,6 @@ fn with_default(mut command: clap::Command, id: &str, value: &str) -> clap::Comm
     }
     command
 }
+
+#[cfg(test)]
+mod tests;
