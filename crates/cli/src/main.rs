@@ -17,7 +17,6 @@ mod interrupt;
 mod last_tree;
 mod leftover_notice;
 mod logging;
-mod object_attributes;
 mod open_files;
 mod output;
 mod pace;

@@ -7,7 +7,6 @@
 
 mod acknowledged_stays;
 mod adoption;
-mod attributes;
 mod bandwidth;
 mod client_rides_out;
 mod clients;
@@ -20,12 +19,12 @@ mod connecting;
 mod copies;
 mod corrections;
 mod counting;
-mod customer_keys;
 mod damaged_journals;
 mod download_targets;
 mod downloads;
 mod elsewhere;
 mod endpoint_path;
+mod event_schema;
 mod examples;
 mod failures;
 mod forgetting;

@@ -91,7 +91,7 @@ fn resume_last_continues_a_killed_tree() {
     tree.proxy.release();
     let finished = succeed(tree.last().arg("--json"));
     let copied = event(&finished, "tree-summary")["copied_files"].as_u64().unwrap();
-    assert!(copied < FILES as u64, "{}", finished.stdout);
+    assert!(copied < 20, "{}", finished.stdout);
     tree.assert_nothing_is_left();
 }
 

@@ -163,10 +163,13 @@ pub(crate) fn assert_keys(store: &TestStore, bucket: &str, keys: &[&str]) {
     assert_eq!(found, serde_json::json!(keys), "the keys in {bucket}");
 }
 
-/// Returns the events that a command with `--json` printed.
+/// Returns the events that a command with `--json` printed, each checked against its schema.
 pub(crate) fn events(finished: &Finished) -> Vec<Value> {
-    let parse =
-        |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let parse = |line: &str| {
+        let line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        crate::event_schema::check(&line);
+        line
+    };
     finished.stdout.lines().map(parse).collect()
 }
 

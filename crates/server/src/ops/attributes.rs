@@ -86,7 +86,6 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
             Some(value) => tags::from_header(value)?,
             None => BTreeMap::new(),
         },
-        ..ObjectAttributes::default()
     })
 }
 
