@@ -1,5 +1,5 @@
-//! `cargo xtask bench client|server|tree|bandwidth`: builds the measured programs in release mode and runs
-//! `haul-bench` with them.
+//! `cargo xtask bench client|server|tree|bandwidth`: builds the measured programs in release mode
+//! and runs `haul-bench` with them.
 
 use std::process::Command;
 

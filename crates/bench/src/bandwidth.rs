@@ -1,5 +1,5 @@
-//! The accuracy of `--bandwidth`: uploads and downloads at `haul serve`, in parts and as many files,
-//! each long enough for 30 seconds at 20 MiB/s.
+//! The accuracy of `--bandwidth`: uploads and downloads at `haul serve`, in parts and as many
+//! files, each long enough for 30 seconds at 20 MiB/s.
 //!
 //! A limit far below what the machine can do holds on a busy machine too, so that the deviation is
 //! the limit's own.
