@@ -3,9 +3,11 @@
 //! Doc comments here are the help texts: written for the reader of `haul --help` and pinned by a
 //! snapshot.
 
+mod attributes;
 mod filter;
 mod listing;
 mod removal;
+mod requests;
 mod run;
 mod sharing;
 mod source_store;
@@ -25,9 +27,11 @@ use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 use haul::remote::StoreKind;
 
+pub(crate) use self::attributes::AttributeArgs;
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
 pub(crate) use self::removal::{RbArgs, RmArgs};
+pub(crate) use self::requests::RequestArgs;
 pub(crate) use self::run::RunArgs;
 pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
@@ -153,6 +157,8 @@ pub(crate) struct StoreArgs {
     /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store] [env: HAUL_DATA_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) requests: RequestArgs,
 }
 
 /// The kind of output.
@@ -259,7 +265,8 @@ pub(crate) struct TransferArgs {
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
     /// Checksum that the store verifies for every part [default: crc64nvme]
-    #[arg(long, value_name = "NAME", value_enum)]
+    #[arg(long, value_name = "NAME", value_enum, ignore_case = true)]
+    #[arg(alias = "checksum-algorithm")]
     pub(crate) checksum: Option<ChecksumChoice>,
     /// Fail if a part cannot be proven to have arrived intact
     #[arg(long)]
@@ -329,6 +336,8 @@ pub(crate) struct ObjectOptionArgs {
     /// Metadata of the object (x-amz-meta-NAME); may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_metadata)]
     pub(crate) metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) more: AttributeArgs,
     /// Fail if the object exists
     #[arg(long, conflicts_with = "if_match")]
     pub(crate) if_none_match: bool,

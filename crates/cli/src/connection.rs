@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 
 use haul::journal::Beginning;
-use haul::s3::{Location, normalised};
+use haul::s3::{Location, RequestHeaders, normalised};
 use haul::source::path_text;
 use haul::{Addressing, ObjectRef, S3Options, S3Store};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,12 @@ pub(crate) struct S3Connection {
     store_profile: Option<String>,
     #[serde(default, with = "path_text::optional")]
     ca_bundle: Option<PathBuf>,
+    /// Whether the caller pays for the requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    request_payer: bool,
+    /// The account that must own the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected_bucket_owner: Option<String>,
 }
 
 impl Connection {
@@ -81,6 +87,8 @@ impl Connection {
             profile_named: args.profile.is_some(),
             store_profile: args.store_profile.map(|kind| kind.name().to_owned()),
             ca_bundle: store.ca_bundle().and_then(|path| std::path::absolute(path).ok()),
+            request_payer: args.requests.request_payer.is_some(),
+            expected_bucket_owner: args.requests.expected_bucket_owner.clone(),
         })
     }
 
@@ -133,6 +141,17 @@ impl Connection {
     /// Returns the address of an object of this store.
     pub(crate) fn address_of(&self, object: &ObjectRef) -> Address {
         address_of(self.scheme(), object)
+    }
+
+    /// Returns the connection with which a copy reads its source in the same store: without the
+    /// owner that only the target's bucket must have. `None` if there is no such owner.
+    pub(crate) fn without_owner(&self) -> Option<Self> {
+        match self {
+            Self::S3(s3) if s3.expected_bucket_owner.is_some() => {
+                Some(Self::S3(S3Connection { expected_bucket_owner: None, ..s3.clone() }))
+            }
+            _ => None,
+        }
     }
 
     /// Returns how a later command reaches the store without this record.
@@ -230,6 +249,14 @@ impl S3Connection {
                 .store_profile
                 .or_else(|| self.store_profile.as_ref()?.parse().ok()),
             ca_bundle: self.ca_bundle.clone().or(run.ca_bundle),
+            request_headers: RequestHeaders {
+                request_payer: run.request_headers.request_payer || self.request_payer,
+                expected_bucket_owner: self
+                    .expected_bucket_owner
+                    .clone()
+                    .or(run.request_headers.expected_bucket_owner),
+                ..run.request_headers
+            },
             ignore_configured_ca_bundle: true,
             ..run
         })
@@ -264,6 +291,15 @@ impl S3Connection {
             && given.name() != recorded
         {
             return Some(("--store-profile", format!("with store profile {recorded}")));
+        }
+        if let Some(given) = &given.requests.expected_bucket_owner
+            && Some(given) != self.expected_bucket_owner.as_ref()
+        {
+            let recorded = match &self.expected_bucket_owner {
+                Some(owner) => format!("for a bucket of account {owner}"),
+                None => "without an expected owner".to_owned(),
+            };
+            return Some(("--expected-bucket-owner", recorded));
         }
         if let (Some(given), Some(recorded)) = (&given.ca_bundle, &self.ca_bundle)
             && std::path::absolute(given).ok().as_ref() != Some(recorded)
@@ -300,6 +336,8 @@ mod tests {
             profile_named: true,
             store_profile: Some("minio".into()),
             ca_bundle: Some("/etc/gw.pem".into()),
+            request_payer: true,
+            expected_bucket_owner: Some("111122223333".into()),
         }
     }
 
@@ -322,6 +360,7 @@ mod tests {
             "--profile other",
             "--store-profile r2",
             "--ca-bundle /etc/other.pem",
+            "--expected-bucket-owner 444455556666",
         ] {
             let flag = flags.split(' ').next().unwrap();
             assert!(refused(&s3, flags).is_some_and(|said| said.starts_with(flag)), "{flags}");
@@ -354,7 +393,9 @@ mod tests {
         );
         assert_eq!(options.profile.as_deref(), Some("backup"));
         assert_eq!(options.ca_bundle, Some("/etc/gw.pem".into()));
-        assert!(options.ignore_configured_ca_bundle);
+        assert!(options.ignore_configured_ca_bundle && options.request_headers.request_payer);
+        let owner = options.request_headers.expected_bucket_owner;
+        assert_eq!(owner.as_deref(), Some("111122223333"));
         assert_eq!(options.store_profile, Some(haul::remote::StoreKind::MinIo));
 
         let aws = S3Connection {

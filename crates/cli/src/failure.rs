@@ -363,6 +363,7 @@ fn exit(error: &EngineError) -> Exit {
         | EngineError::MetadataName { .. }
         | EngineError::CopyOntoItself { .. }
         | EngineError::Configuration(_)
+        | EngineError::OtherAttribute { .. }
         | EngineError::BadSetting { .. } => Exit::Usage,
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
             Exit::SourceChanged
@@ -412,6 +413,7 @@ fn code(error: &EngineError) -> String {
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => {
             "SourceChanged"
         }
+        EngineError::OtherAttribute { .. } => "OtherAttribute",
         EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",
         EngineError::StreamLength { .. } => "StreamLength",

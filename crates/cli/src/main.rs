@@ -17,6 +17,7 @@ mod interrupt;
 mod last_tree;
 mod leftover_notice;
 mod logging;
+mod object_attributes;
 mod open_files;
 mod output;
 mod pace;

@@ -121,6 +121,7 @@ async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Resul
                 credentials: Some(found.credentials),
                 // Ignore settings for other stores: no profile, no proxy, no certificates.
                 environment: Some(Environment::default()),
+                request_headers: args.requests.headers(),
                 ..S3Options::default()
             };
             let makes_buckets = found.inside.is_none();
@@ -216,6 +217,7 @@ fn run_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
         ca_bundle: args.ca_bundle.clone(),
         accept_any_certificate: args.no_verify_ssl,
         proxies: proxies::from_environment()?,
+        request_headers: args.requests.headers(),
         ..S3Options::default()
     })
 }

@@ -289,6 +289,17 @@ pub enum Error {
     /// The configuration does not lead to a store.
     #[error("the configuration of the store is incomplete: {0}")]
     Configuration(String),
+    /// An earlier run of this transfer, which is unfinished, gives the object another attribute
+    /// than this run requests.
+    #[error("an unfinished transfer of {source_name} was begun with another {attribute}")]
+    OtherAttribute {
+        /// The path or name of the source.
+        source_name: String,
+        /// The name of the option of the attribute, such as `content-type`.
+        attribute: &'static str,
+        /// The id of its journal.
+        id: String,
+    },
     /// A setting of the environment, a profile or the caller is unusable. Nothing was sent.
     #[error("{problem}")]
     BadSetting {

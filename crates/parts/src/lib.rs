@@ -25,6 +25,7 @@ mod part_hasher;
 mod part_layout;
 mod part_number;
 mod plan;
+mod protection;
 mod text;
 mod upload_id;
 
@@ -45,4 +46,5 @@ pub use part_hasher::{PartChecksums, PartHasher};
 pub use part_layout::{LAYOUTS_GUESSED_MAX, PartLayout, layouts_of_count};
 pub use part_number::{PartNumber, PartNumberError};
 pub use plan::{GrowingPlan, PartPlan, PlanError, PlannedPart};
+pub use protection::{GrantPermission, Protection};
 pub use upload_id::{UploadId, UploadIdError};

@@ -6,8 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{
-    EffortArgs, FilterArgs, ObjectOptionArgs, RememberArgs, SourceStoreArgs, parse_age,
-    parse_target,
+    ChecksumChoice, EffortArgs, FilterArgs, ObjectOptionArgs, RememberArgs, SourceStoreArgs,
+    parse_age, parse_target,
 };
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::Target;
@@ -127,7 +127,7 @@ pub(crate) struct SyncArgs {
     pub(crate) source_store: SourceStoreArgs,
 }
 
-/// The transfer options of a sync: those of a copy without the choice of the checksum.
+/// The transfer options of a sync: those of a copy, without `--checksum`, which compares.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct SyncTransferArgs {
@@ -136,6 +136,9 @@ pub(crate) struct SyncTransferArgs {
     pub(crate) part_size: Option<u64>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
+    /// Checksum that the store verifies for every part [default: crc64nvme]
+    #[arg(long, value_name = "NAME", value_enum, ignore_case = true)]
+    pub(crate) checksum_algorithm: Option<ChecksumChoice>,
     /// Fail if a part cannot be proven to have arrived intact
     #[arg(long)]
     pub(crate) require_proof: bool,

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use haul::{CopyOptions, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
+use haul::{CopyOptions, EngineOptions, Error as EngineError, Subject};
 
 use super::copy_journal::RememberedCopy;
 use super::pinned_flags::PinnedFlags;
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
-use crate::args::{CpArgs, ObjectOptionArgs, SourceStoreArgs, StoreArgs};
+use crate::args::{CpArgs, SourceStoreArgs, StoreArgs};
 use crate::exit::Exit;
 use crate::failure::{Condition, FailureContext, Usage};
 use crate::interrupt::{Interrupts, Role};
 use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
+use crate::object_attributes::attributes;
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::store::{self, OpenedStore};
@@ -46,6 +47,7 @@ impl Copying {
         refuse_what_copies_ignore(&args)?;
         let CpArgs { transfer, object, source_store, remember, .. } = args;
         from.exact_object().map_err(Usage::from)?;
+        let attributes = attributes(&object, &store.requests)?;
         Ok(Self {
             to: to.for_key(from).map_err(Usage::from)?,
             from: from.clone(),
@@ -54,7 +56,7 @@ impl Copying {
             journal: if remember.no_journal {
                 RememberedCopy::No
             } else {
-                RememberedCopy::ByPlace(PinnedFlags::of(&transfer, &object))
+                RememberedCopy::ByPlace(PinnedFlags::of(&transfer, &attributes))
             },
             abort_on_interrupt: remember.abort_on_interrupt,
             options: CopyOptions {
@@ -62,7 +64,7 @@ impl Copying {
                 require_proof: transfer.require_proof,
                 if_none_match: object.if_none_match,
                 if_match: object.if_match.clone().map(Into::into),
-                attributes: attributes(object),
+                attributes,
                 on_change: remember.on_change.unwrap_or_default().into(),
                 ..CopyOptions::default()
             },
@@ -92,12 +94,18 @@ pub(super) async fn copy(
         (_, Some(connection)) => {
             // The profile of the target does not apply to the source.
             let named = args.profile.clone().filter(|_| connection.profile().is_none());
-            let args = StoreArgs { profile: named, store_profile: None, ..args.clone() };
+            let requests = args.requests.of_source();
+            let args = StoreArgs { profile: named, store_profile: None, requests, ..args.clone() };
             Some(store::open_recorded(connection, &args, mode).await?)
         }
         (Some(args), None) => Some(store::open(from.scheme, args, mode).await?),
         (None, None) => None,
     };
+    let opened_reader = match &opened_source {
+        Some(_) => None,
+        None => open_reader(&journal, from.scheme, &args_of_target, mode).await?,
+    };
+    options.source_is_at_target = opened_reader.is_some();
     let opened = match journal.target() {
         Some(connection) => store::open_recorded(connection, args, mode).await,
         None => store::open(to.scheme, &args_of_target, mode).await,
@@ -106,6 +114,7 @@ pub(super) async fn copy(
         Ok(opened) => opened,
         Err(error) => {
             close(opened_source).await;
+            close(opened_reader).await;
             return Err(error);
         }
     };
@@ -137,7 +146,7 @@ pub(super) async fn copy(
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
         let notice = LeftoverNotice::of_upload(on_interrupt, locator.clone());
         let engine = opened.engine(limits);
-        let copy = match &opened_source {
+        let copy = match opened_source.as_ref().or(opened_reader.as_ref()) {
             Some(elsewhere) => {
                 engine.copy_from(Arc::clone(&elsewhere.store), source.clone(), target, options)
             }
@@ -149,6 +158,7 @@ pub(super) async fn copy(
     let elapsed = started.elapsed();
     opened.close().await;
     close(opened_source).await;
+    close(opened_reader).await;
     let report = report.map_err(|error| {
         let action = format!("cannot copy {from_text} to {to_text}");
         let doing = if concerns(&error, &source) {
@@ -166,6 +176,31 @@ pub(super) async fn copy(
     Ok(Exit::Done)
 }
 
+/// Opens the connection that reads the source in the store of the target, if one is needed.
+async fn open_reader(
+    journal: &RememberedCopy,
+    scheme: Scheme,
+    args: &StoreArgs,
+    mode: Mode,
+) -> anyhow::Result<Option<OpenedStore>> {
+    let reader = reader(args, None);
+    let Some(recorded) = journal.target() else {
+        return match &reader {
+            Some(args) => Ok(Some(store::open(scheme, args, mode).await?)),
+            None => Ok(None),
+        };
+    };
+    match (reader, recorded.without_owner()) {
+        (None, None) => Ok(None),
+        (_, without_owner) => {
+            let requests = args.requests.of_source();
+            let args = StoreArgs { requests, ..args.clone() };
+            let recorded = without_owner.as_ref().unwrap_or(recorded);
+            Ok(Some(store::open_recorded(recorded, &args, mode).await?))
+        }
+    }
+}
+
 async fn close(opened: Option<OpenedStore>) {
     if let Some(opened) = opened {
         opened.close().await;
@@ -181,17 +216,11 @@ fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
     }
 }
 
-/// Returns the attributes that flags replace.
-pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
-    ObjectAttributes {
-        content_type: object.content_type,
-        cache_control: object.cache_control,
-        content_disposition: object.content_disposition,
-        content_encoding: object.content_encoding,
-        storage_class: object.storage_class,
-        metadata: object.metadata.into_iter().collect(),
-        ..ObjectAttributes::default()
-    }
+/// Returns the flags of a connection that reads the source in the store of the target, if that
+/// needs other request headers. `elsewhere`: the store of the source, if it is another.
+pub(super) fn reader(store: &StoreArgs, elsewhere: Option<&StoreArgs>) -> Option<StoreArgs> {
+    let needed = elsewhere.is_none() && store.requests.differ_for_source();
+    needed.then(|| StoreArgs { requests: store.requests.of_source(), ..store.clone() })
 }
 
 /// Returns the store of the source, if it differs from the target's. Refuses `--source-endpoint`
@@ -204,23 +233,24 @@ pub(super) fn other_store(
 ) -> Result<Option<StoreArgs>, Usage> {
     let SourceStoreArgs { source_endpoint, source_profile, .. } = source;
     let given = source_endpoint.is_some() || source_profile.is_some();
+    let store_of_source = StoreArgs { requests: store.requests.of_source(), ..store.clone() };
     match (from, given) {
         (Scheme::Local, true) => Err(Usage::new(
             "--source-endpoint and --source-profile belong to s3://, and the source is local://",
             "leave them out, or write s3:// for the store that they name",
         )),
         (Scheme::Local, false) if to == Scheme::Local => Ok(None),
-        (Scheme::Local, false) => Ok(Some(of_local(store))),
+        (Scheme::Local, false) => Ok(Some(of_local(&store_of_source))),
         (Scheme::S3, false) if to == Scheme::S3 => Ok(None),
         // `--endpoint` and `--profile` can only belong to the `s3://` side.
-        (Scheme::S3, false) => Ok(Some(store.clone())),
+        (Scheme::S3, false) => Ok(Some(store_of_source)),
         (Scheme::S3, true) => Ok(Some(StoreArgs {
             endpoint: source_endpoint,
             profile: source_profile.or_else(|| store.profile.clone()),
             // The flag belongs to the target.
             store_profile: None,
             region: None,
-            ..store.clone()
+            ..store_of_source
         })),
     }
 }

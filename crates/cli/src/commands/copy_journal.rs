@@ -3,7 +3,8 @@
 use haul::journal::JournalSummary;
 use haul::source::{ObjectRecord, ObjectVersion, SourceRecord};
 use haul::{
-    CopyOptions, EngineOptions, JournalChoice, JournalOptions, ObjectRef, OnChange, SourceStore,
+    CopyOptions, EngineOptions, JournalChoice, JournalOptions, ObjectAttributes, ObjectRef,
+    OnChange, SourceStore,
 };
 
 use super::copy::{Copying, copy};
@@ -102,6 +103,13 @@ pub(super) struct Run {
     pub(super) on_change: OnChange,
 }
 
+/// Returns attributes of nothing but the customer's key.
+fn key_of(args: &StoreArgs) -> ObjectAttributes {
+    let mut attributes = ObjectAttributes::default();
+    attributes.protection.customer_key_md5 = args.requests.customer_key_md5();
+    attributes
+}
+
 /// Continues a copy at the stores that its journal records.
 pub(super) async fn resume(
     args: &StoreArgs,
@@ -129,6 +137,8 @@ pub(super) async fn resume(
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),
             on_change: run.on_change,
+            // The engine compares the key with that of the journal, which has everything else.
+            attributes: key_of(args),
             ..CopyOptions::default()
         },
         journal: RememberedCopy::Given { id, target: Box::new(target), source: of_source },

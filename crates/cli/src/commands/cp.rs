@@ -17,10 +17,12 @@ use super::stream_journal::StreamMemory;
 use super::tree;
 use super::upload::{Remembering, Sending, UploadSource, send};
 use crate::args::{
-    CpArgs, ObjectOptionArgs, ReceiptArgs, RememberArgs, StoreArgs, StreamArgs, TransferArgs,
+    CpArgs, ObjectOptionArgs, ReceiptArgs, RememberArgs, RequestArgs, StoreArgs, StreamArgs,
+    TransferArgs,
 };
 use crate::exit::Exit;
 use crate::failure::Usage;
+use crate::object_attributes::attributes;
 use crate::output::Mode;
 use crate::size::human_size;
 use crate::target::{Address, Target};
@@ -52,6 +54,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         return Box::pin(copy(store, copying, mode, &mut None)).await;
     }
     args.source_store.refuse_unless_copied()?;
+    store.requests.refuse_unless_copied()?;
     let CpArgs { transfer, remember, object, stream, command, .. } = args;
     let (source, target) = match sides {
         Sides::Two(source, target) => (source, target),
@@ -64,11 +67,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             stream::refuse_flags_of_files(&remember)?;
             let memory = StreamMemory {
                 resume: stream.resume,
-                pinned: PinnedFlags::of(&transfer, &object),
+                pinned: PinnedFlags::of(&transfer, &attributes(&object, &store.requests)?),
                 abort_on_interrupt: remember.abort_on_interrupt,
             };
             let limits = transfer.effort.limits();
-            let mut upload = upload_options(&transfer, object)?;
+            let mut upload = upload_options(&transfer, object, &store.requests)?;
             let content_type = &mut upload.attributes.content_type;
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
@@ -79,10 +82,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     };
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
-            let pinned = PinnedFlags::of(&transfer, &object);
+            let pinned = PinnedFlags::of(&transfer, &attributes(&object, &store.requests)?);
             let limits = transfer.effort.limits();
-            let mut options = upload_options(&transfer, object)?;
+            let mut options = upload_options(&transfer, object, &store.requests)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
+            refuse_adoption_with_protection(&remember, &options)?;
             options.unfinished =
                 if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
             let options = (options, limits, pinned);
@@ -263,9 +267,28 @@ async fn upload(
     Box::pin(send(args, sending, mode, &mut None)).await
 }
 
+/// Refuses `--adopt` with flags of protection: an adopted upload keeps what its first request asked
+/// for, so the object might lack the protection without notice.
+fn refuse_adoption_with_protection(
+    remember: &RememberArgs,
+    options: &UploadOptions,
+) -> Result<(), Usage> {
+    let mut protection = options.attributes.protection.clone();
+    // Without the right key no part of such an upload can be sent.
+    protection.customer_key_md5 = None;
+    if !remember.adopt || protection.is_empty() {
+        return Ok(());
+    }
+    Err(Usage::new(
+        "--adopt continues an upload whose access, encryption and lock were decided at its start",
+        "leave the flags of protection out, or --adopt",
+    ))
+}
+
 pub(super) fn upload_options(
     transfer: &TransferArgs,
     object: ObjectOptionArgs,
+    requests: &RequestArgs,
 ) -> Result<UploadOptions, Usage> {
     let defaults = UploadOptions::default();
     let multipart_threshold_bytes =
@@ -286,15 +309,7 @@ pub(super) fn upload_options(
             .checksum
             .map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
         require_proof: transfer.require_proof,
-        attributes: ObjectAttributes {
-            content_type: object.content_type,
-            cache_control: object.cache_control,
-            content_disposition: object.content_disposition,
-            content_encoding: object.content_encoding,
-            storage_class: object.storage_class,
-            metadata: object.metadata.into_iter().collect(),
-            ..ObjectAttributes::default()
-        },
+        attributes: attributes(&object, requests)?,
         if_none_match: object.if_none_match,
         if_match: object.if_match.map(Into::into),
         ..defaults
@@ -322,8 +337,9 @@ pub(super) fn download_limits(
         (object.if_none_match, "--if-none-match"),
         (object.if_match.is_some(), "--if-match"),
     ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, name)) => Err(Usage::new(
+    let first = given.iter().find(|(given, _)| *given).map(|(_, name)| *name);
+    match first.or_else(|| object.more.first()) {
+        Some(name) => Err(Usage::new(
             format!("{name} is for uploads; this is a download"),
             "leave it out: the store's own checksums verify a download",
         )),
@@ -371,7 +387,7 @@ mod tests {
     #[test]
     fn without_flags_the_engines_defaults_hold() {
         let (transfer, object) = cp("");
-        let given = upload_options(&transfer, object).unwrap();
+        let given = upload_options(&transfer, object, &RequestArgs::default()).unwrap();
         assert_eq!(format!("{given:?}"), format!("{:?}", UploadOptions::default()));
     }
 
@@ -381,7 +397,7 @@ mod tests {
             cp("--part-size 64M --concurrency 3 --memory 1GiB --checksum none --max-attempts 2 \
              --metadata Owner=me --storage-class GLACIER --if-match abc --require-proof");
         let limits = transfer.effort.limits();
-        let given = upload_options(&transfer, object).unwrap();
+        let given = upload_options(&transfer, object, &RequestArgs::default()).unwrap();
         assert_eq!(given.part_size_bytes, Some(64 << 20));
         assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));
         assert_eq!((given.checksum, given.require_proof), (None, true));
@@ -394,8 +410,8 @@ mod tests {
     #[test]
     fn a_threshold_above_what_one_request_takes_is_refused() {
         let (transfer, object) = cp("--multipart-threshold 6GiB");
-        insta::assert_snapshot!(upload_options(&transfer, object).unwrap_err(), @"a multipart \
-            threshold of 6.0 GiB is too large");
+        let refused = upload_options(&transfer, object, &RequestArgs::default()).unwrap_err();
+        insta::assert_snapshot!(refused, @"a multipart threshold of 6.0 GiB is too large");
     }
 
     #[test]

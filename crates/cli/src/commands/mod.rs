@@ -43,7 +43,7 @@ mod verify;
 
 use haul::pace::RetryPolicy;
 
-use crate::args::{Cli, Command, FolderCommand};
+use crate::args::{Cli, Command, FolderCommand, StoreArgs};
 use crate::exit::Exit;
 use crate::output::Mode;
 use crate::waiting::noted;
@@ -51,6 +51,7 @@ use crate::waiting::noted;
 /// Runs the command of the command line.
 pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let Cli { store, command, .. } = cli;
+    let store = StoreArgs { requests: store.requests.clone().resolved()?, ..store };
     match command {
         Command::Cp(args) => cp::run(&store, *args, mode).await,
         Command::Sync(args) => Box::pin(tree::sync(&store, *args, mode)).await,

@@ -4,11 +4,13 @@
 //! upload need not repeat them; contradicting flags would be silently ignored, so they are refused.
 //! Conditions and proof requirements are exempt: they apply to the command that sets them.
 
+use haul::ObjectAttributes;
 use haul::journal::JournalSummary;
 use haul::parts::ChecksumAlgorithm;
 use haul::source::SourceRecord;
+use haul::transfer::OWN_METADATA;
 
-use crate::args::{ChecksumChoice, ObjectOptionArgs, TransferArgs};
+use crate::args::{ChecksumChoice, RequestArgs, TransferArgs};
 use crate::failure::Usage;
 
 /// The flags that must agree with the first run of an upload.
@@ -16,17 +18,24 @@ use crate::failure::Usage;
 pub(super) struct PinnedFlags {
     part_size: Option<u64>,
     checksum: Option<Option<ChecksumAlgorithm>>,
-    object: ObjectOptionArgs,
+    attributes: ObjectAttributes,
 }
 
 impl PinnedFlags {
-    /// Collects the flags of this command line.
-    pub(super) fn of(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Self {
+    /// Collects the flags of this command line; `attributes` without those that are guessed.
+    pub(super) fn of(transfer: &TransferArgs, attributes: &ObjectAttributes) -> Self {
         Self {
             part_size: transfer.part_size,
             checksum: transfer.checksum.map(ChecksumChoice::algorithm),
-            object: object.clone(),
+            attributes: attributes.clone(),
         }
+    }
+
+    /// Collects the only flag of `haul resume` that must agree: the customer's key.
+    pub(super) fn of_key(requests: &RequestArgs) -> Self {
+        let mut attributes = ObjectAttributes::default();
+        attributes.protection.customer_key_md5 = requests.customer_key_md5();
+        Self { attributes, ..Self::default() }
     }
 
     /// Checks that the upload can be resumed with these flags.
@@ -40,38 +49,53 @@ impl PinnedFlags {
         if begun.token.is_empty() {
             return Ok(());
         }
-        let (asked, had) = (&self.object, &begun.attributes);
-        let other = |asked: &Option<String>, had: &Option<String>| asked.is_some() && asked != had;
-        let metadata = asked.metadata.iter().cloned().collect();
         let contradictions = [
             (
                 self.part_size.is_some_and(|asked| Some(asked) != begun.plan.part_size_bytes()),
-                "--part-size",
+                "part-size",
             ),
-            (self.checksum.is_some_and(|asked| asked != begun.checksum), "--checksum"),
-            (other(&asked.content_type, &had.content_type), "--content-type"),
-            (other(&asked.cache_control, &had.cache_control), "--cache-control"),
-            (other(&asked.content_disposition, &had.content_disposition), "--content-disposition"),
-            (other(&asked.content_encoding, &had.content_encoding), "--content-encoding"),
-            (other(&asked.storage_class, &had.storage_class), "--storage-class"),
-            (!asked.metadata.is_empty() && had.metadata != metadata, "--metadata"),
+            (self.checksum.is_some_and(|asked| asked != begun.checksum), "checksum"),
         ];
-        match contradictions.iter().find(|(contradicts, _)| *contradicts) {
-            None => Ok(()),
-            Some((_, option)) => Err(Usage::new(
-                format!(
-                    "an unfinished {} was begun with another {option}",
-                    match begun.source {
-                        SourceRecord::File(_) => "upload of this file",
-                        SourceRecord::Object(_) => "copy of this object",
-                        SourceRecord::Stream(_) => "stream to this key",
-                    }
-                ),
-                format!(
-                    "leave {option} out to resume it, or restart it after haul abort {}",
-                    unfinished.id
-                ),
-            )),
+        let of_transfer = contradictions.iter().find(|(contradicts, _)| *contradicts);
+        let contradiction = match of_transfer {
+            Some((_, name)) => Some(*name),
+            None => self.attributes.contradiction(&begun.attributes, &OWN_METADATA),
+        };
+        let Some(name) = contradiction else { return Ok(()) };
+        let what = match begun.source {
+            SourceRecord::File(_) => "upload of this file",
+            SourceRecord::Object(_) => "copy of this object",
+            SourceRecord::Stream(_) => "stream to this key",
+        };
+        let id = &unfinished.id;
+        if name == "sse-c-key-file" {
+            return Err(other_key(&self.attributes, &begun.attributes, what, id));
         }
+        Err(Usage::new(
+            format!("an unfinished {what} was begun with another --{name}"),
+            format!("leave --{name} out to resume it, or restart it after haul abort {id}"),
+        ))
+    }
+}
+
+/// Returns the error for an unfinished transfer with another customer's key, or with none.
+fn other_key(asked: &ObjectAttributes, begun: &ObjectAttributes, what: &str, id: &str) -> Usage {
+    let keys = (&asked.protection.customer_key_md5, &begun.protection.customer_key_md5);
+    match keys {
+        (None, _) => Usage::new(
+            format!("an unfinished {what} was begun with a customer's key (SSE-C)"),
+            format!("add --sse-c-key-file FILE to resume it, or restart it after haul abort {id}"),
+        ),
+        (Some(_), None) => Usage::new(
+            format!("an unfinished {what} was begun without a customer's key (SSE-C)"),
+            format!("leave --sse-c-key-file out to resume it, or restart it after haul abort {id}"),
+        ),
+        (Some(given), Some(recorded)) => Usage::new(
+            format!(
+                "an unfinished {what} was begun with another customer's key (its MD5 is \
+                 {recorded}, that of this one {given})"
+            ),
+            format!("name the file of that key, or restart it after haul abort {id}"),
+        ),
     }
 }

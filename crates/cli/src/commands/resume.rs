@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::copy_journal;
 use super::download;
+use super::pinned_flags::PinnedFlags;
 use super::resume_last::{self, Last};
 use super::resume_watch;
 use super::stream_journal::needs_its_producer;
@@ -228,6 +229,9 @@ async fn resume(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
+    if !matches!(summary.beginning.source, SourceRecord::Stream(_)) {
+        PinnedFlags::of_key(&args.requests).agrees(&summary)?;
+    }
     let file = match (source, &summary.beginning.source) {
         (Some(path), SourceRecord::File(_)) => UploadSource::Path(path),
         (None, SourceRecord::File(file)) => UploadSource::Journal(file.clone()),

@@ -1,14 +1,14 @@
 //! `haul stat s3://bucket/key`: shows all properties of an object, without its bytes.
 //!
-//! Sends HeadObject, reads the tags, and determines the parts by GetObjectAttributes if the store
-//! supports it, else by HeadObject of the first part. Properties that the store does not support,
-//! or the caller may not read, are omitted.
+//! Sends HeadObject, reads the tags and the access control list, and determines the parts by
+//! GetObjectAttributes if the store supports it, else by HeadObject of the first part. Properties
+//! that the store does not support, or the caller may not read, are omitted.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use haul::parts::PartNumber;
-use haul::remote::ObjectDescription;
+use haul::remote::{AclGrant, ObjectAcl, ObjectDescription};
 use haul::{ObjectRef, Store};
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ struct ObjectLine {
     /// The tags; `None` if the store did not return them.
     tags: Option<BTreeMap<String, String>>,
     tag_count: Option<u32>,
+    /// The access control list; `None` if the store has none, or the caller may not read it.
+    acl: Option<AclLine>,
     checksum: Option<ChecksumLine>,
     other_checksums: BTreeMap<String, String>,
     part_count: Option<u16>,
@@ -54,6 +56,18 @@ struct ObjectLine {
     restore: Option<String>,
     archive_status: Option<String>,
     replication_status: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct AclLine {
+    owner: Option<String>,
+    grants: Vec<GrantLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct GrantLine {
+    grantee: String,
+    permission: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +97,7 @@ struct LockLine {
 #[derive(Debug, Default)]
 struct Asked {
     tags: Option<BTreeMap<String, String>>,
+    acl: Option<ObjectAcl>,
     part_count: Option<u16>,
     part_sizes_bytes: Vec<u64>,
 }
@@ -113,7 +128,8 @@ async fn look(
     let retry = super::brief_retry();
     let description = retry.run(|| store.describe_object(object)).await?;
     let tags = retry.run(|| store.get_object_tagging(object)).await.ok();
-    let mut asked = Asked { tags, ..Asked::default() };
+    let acl = retry.run(|| store.get_object_acl(object)).await.ok();
+    let mut asked = Asked { tags, acl, ..Asked::default() };
     let mut after = None;
     while let Ok(page) = retry.run(|| store.get_object_attributes(object, after)).await {
         asked.part_count = page.part_count.or(asked.part_count);
@@ -131,6 +147,15 @@ async fn look(
         asked.part_count = told.or_else(|| description.head.etag.part_count());
     }
     Ok((description, asked))
+}
+
+impl From<ObjectAcl> for AclLine {
+    fn from(acl: ObjectAcl) -> Self {
+        let grants = acl.grants.into_iter();
+        let grants =
+            grants.map(|AclGrant { grantee, permission }| GrantLine { grantee, permission });
+        Self { owner: acl.owner, grants: grants.collect() }
+    }
 }
 
 impl ObjectLine {
@@ -156,6 +181,7 @@ impl ObjectLine {
             missing_metadata: description.missing_metadata,
             tags: asked.tags,
             tag_count: description.tag_count,
+            acl: asked.acl.map(AclLine::from),
             checksum: description.checksum.map(|checksum| ChecksumLine {
                 algorithm: checksum.algorithm().s3_name(),
                 kind: checksum.checksum_type().s3_name(),
@@ -221,6 +247,10 @@ fn rows(address: &Address, line: &ObjectLine) -> Vec<String> {
     }
     if line.tags.is_none() {
         row("Tags", line.tag_count.map(|count| format!("{count}, which may not be read")));
+    }
+    row("Owner", line.acl.as_ref().and_then(|acl| acl.owner.clone()));
+    for grant in line.acl.iter().flat_map(|acl| &acl.grants) {
+        row("Grant", Some(format!("{} {}", grant.permission, grant.grantee)));
     }
     row("Encryption", line.encryption.algorithm.clone());
     row("KMS key", line.encryption.kms_key_id.clone());

@@ -33,6 +33,12 @@ pub(super) fn of(error: &Error) -> Option<String> {
             "leave out --on-change fail to send only the parts that differ, or abort the upload"
                 .into()
         }
+        Error::OtherAttribute { attribute: "sse-c-key-file", id, .. } => format!(
+            "give the --sse-c-key-file that it was begun with, or restart it after haul abort {id}"
+        ),
+        Error::OtherAttribute { attribute, id, .. } => {
+            format!("leave --{attribute} out to resume it, or restart it after haul abort {id}")
+        }
         Error::MetadataName { .. } => "take letters, digits, - and _".into(),
         Error::SourceChanged { .. } => "run the same command again when nothing writes to the \
                 file"

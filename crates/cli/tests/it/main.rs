@@ -7,6 +7,7 @@
 
 mod acknowledged_stays;
 mod adoption;
+mod attributes;
 mod bandwidth;
 mod client_rides_out;
 mod clients;
@@ -19,6 +20,7 @@ mod connecting;
 mod copies;
 mod corrections;
 mod counting;
+mod customer_keys;
 mod damaged_journals;
 mod download_targets;
 mod downloads;

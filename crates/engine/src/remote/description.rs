@@ -97,6 +97,24 @@ impl From<ObjectHead> for ObjectDescription {
     }
 }
 
+/// The access control list of an object, from GetObjectAcl.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectAcl {
+    /// The display name of the owner, else its id.
+    pub owner: Option<String>,
+    /// The grants, in the order of the store.
+    pub grants: Vec<AclGrant>,
+}
+
+/// One grant of an access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclGrant {
+    /// The grantee: its id, the URI of a group, or an address.
+    pub grantee: String,
+    /// The permission: `FULL_CONTROL`, `READ`, `READ_ACP` or `WRITE_ACP`.
+    pub permission: String,
+}
+
 /// A page of the parts of an object from GetObjectAttributes.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectPartsPage {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectAcl, ObjectBody,
     ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
     PartRequest, PartsPage, PresignRequest, PresignedUrl, ProfileChoice, PutRequest, Store,
     StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
@@ -135,6 +135,10 @@ impl<S: Store> Store for LoggedStore<S> {
         object: &ObjectRef,
     ) -> Result<BTreeMap<String, String>, StoreError> {
         logged(Operation::GetObjectTagging, object, self.0.get_object_tagging(object)).await
+    }
+
+    async fn get_object_acl(&self, object: &ObjectRef) -> Result<ObjectAcl, StoreError> {
+        logged(Operation::GetObjectAcl, object, self.0.get_object_acl(object)).await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {

@@ -25,7 +25,9 @@ pub(crate) use types::metadata_header;
 pub use crate::body::Meter;
 pub(crate) use crate::body::Tap;
 pub use delete::{DELETE_KEYS_MAX, DeleteEntry, DeleteResults, DeletedObject};
-pub use description::{Encryption, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage};
+pub use description::{
+    AclGrant, Encryption, ObjectAcl, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage,
+};
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
@@ -146,6 +148,11 @@ pub trait Store: Send + Sync + 'static {
         _: &ObjectRef,
     ) -> Result<BTreeMap<String, String>, StoreError> {
         Err(not_implemented(Operation::GetObjectTagging))
+    }
+
+    /// Returns the access control list of an object (GetObjectAcl).
+    async fn get_object_acl(&self, _: &ObjectRef) -> Result<ObjectAcl, StoreError> {
+        Err(not_implemented(Operation::GetObjectAcl))
     }
 
     /// Returns the properties of an object, including checksums (HeadObject).

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, CompositeChecksum, ETag,
-    ObjectAttributes, ObjectRef, PartNumber, UploadId, UploadMarker,
+    ObjectAttributes, ObjectRef, PartNumber, Protection, UploadId, UploadMarker,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +30,7 @@ pub enum Operation {
     UploadPartCopy,
     HeadObject,
     GetObjectTagging,
+    GetObjectAcl,
     GetObjectAttributes,
     GetObject,
     ListObjectsV2,
@@ -193,6 +194,8 @@ pub struct CopyRequest {
     pub attributes: Option<ObjectAttributes>,
     /// `x-amz-storage-class`, which no copy inherits.
     pub storage_class: Option<String>,
+    /// ACL, encryption and lock, which no copy inherits.
+    pub protection: Protection,
     /// `If-None-Match: *`: do not overwrite.
     pub if_none_match: bool,
     /// `If-Match`: overwrite only this version.
@@ -229,6 +232,9 @@ pub struct ObjectHead {
     pub last_modified: Option<Timestamp>,
     /// Content type, metadata and other attributes.
     pub attributes: ObjectAttributes,
+    /// Whether the answer says that the object is encrypted by KMS or a customer's key, so that the
+    /// ETag is not an MD5.
+    pub etag_is_opaque: bool,
 }
 
 /// The parameters of GetObject.

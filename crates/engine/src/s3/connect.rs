@@ -20,7 +20,7 @@ use super::credentials::CredentialCache;
 use super::data::DataPlane;
 use super::data::address::Address;
 use super::location::Location;
-use super::profile::KnownProfile;
+use super::profile::{KnownProfile, is_private};
 use super::regional_client::RegionalClients;
 use super::settings::Settings;
 use super::transport::{
@@ -88,6 +88,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         // would be corrected twice.
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
+        .interceptor(options.request_headers.clone())
         .interceptor(LimitAnswers)
         .interceptor(WholeDocuments)
         .retry_config(RetryConfig::disabled())
@@ -100,6 +101,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     config.set_use_fips(options.fips);
     config.set_use_dual_stack(options.dual_stack);
     let (config, location, is_aws) = located(config, &options, region.clone()).await?;
+    refuse_keys_in_the_open(&options, &location)?;
     let profile = KnownProfile::new(options.store_profile, &location.endpoint, is_aws);
     let config = config.interceptor(profile.clone());
     let path_style = location.addressing == Addressing::Path;
@@ -169,6 +171,21 @@ async fn base(config: &Builder) -> Result<(String, bool), Error> {
         Error::Configuration(format!("{} does not take a bucket in its path", address.origin()))
     })?;
     Ok((base, address.is_aws()))
+}
+
+/// Refuses to send a customer's key over a network unencrypted. AWS refuses such requests too, but
+/// only after it has received the key.
+fn refuse_keys_in_the_open(options: &S3Options, location: &Location) -> Result<(), Error> {
+    let endpoint = &location.endpoint;
+    if !options.request_headers.contain_a_key() || is_private(endpoint) {
+        return Ok(());
+    }
+    Err(Error::BadSetting {
+        problem: format!(
+            "a customer's key (SSE-C) is not sent unencrypted, and {endpoint} is http"
+        ),
+        hint: "name the store with https://".into(),
+    })
 }
 
 /// Removes empty options: like empty variables, they count as unset.

@@ -7,7 +7,6 @@ use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types as sdk;
-use aws_smithy_runtime_api::http::HttpError;
 use haul_parts::{Bucket, ChecksumAlgorithm, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of, composite_of};
@@ -25,7 +24,9 @@ pub(super) async fn create_multipart_upload(
     request: &CreateRequest,
 ) -> Result<CreatedUpload, StoreError> {
     let attributes = &request.attributes;
-    let expires = attributes.expires.clone();
+    let mut more = attributes.protection.headers();
+    // The SDK accepts only a date here; S3 stores any text.
+    more.extend(attributes.expires.clone().map(|expires| ("expires", expires)));
     let metadata =
         attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let answer = client
@@ -46,13 +47,7 @@ pub(super) async fn create_multipart_upload(
         )
         .set_checksum_type(request.checksum.map(|(_, kind)| convert::checksum_type(kind)))
         .customize()
-        // The SDK accepts only a date here; S3 stores any text.
-        .map_request(move |mut request| {
-            if let Some(expires) = expires.clone() {
-                request.headers_mut().try_insert("expires", expires)?;
-            }
-            Ok::<_, HttpError>(request)
-        })
+        .map_request(move |request| convert::with_headers(request, &more))
         .send()
         .await
         .map_err(|error| failed(Operation::CreateMultipartUpload, error))?;
@@ -157,6 +152,10 @@ macro_rules! head_of {
     ($answer:expr) => {
         ObjectHead {
             size_bytes: convert::size_bytes($answer.content_length),
+            etag_is_opaque: convert::is_opaque(
+                $answer.server_side_encryption(),
+                $answer.sse_customer_algorithm(),
+            ),
             etag: ETag::new($answer.e_tag().unwrap_or_default()),
             checksum: checksum_of!($answer)
                 .map(|checksum| (checksum, convert::checksum_type_from($answer.checksum_type()))),
@@ -173,7 +172,7 @@ macro_rules! head_of {
                 storage_class: $answer.storage_class.map(|class| class.as_str().to_owned()),
                 metadata: $answer.metadata.unwrap_or_default().into_iter().collect(),
                 // The answer contains only the number of tags.
-                tags: Default::default(),
+                ..ObjectAttributes::default()
             },
         }
     };

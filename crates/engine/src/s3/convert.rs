@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::types as sdk;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::http::HttpError;
 use aws_smithy_types::DateTime;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag};
 use jiff::Timestamp;
@@ -84,6 +86,22 @@ pub(super) fn declared_type(kind: &sdk::ChecksumType) -> Option<ChecksumType> {
     }
 }
 
+/// Returns whether an encryption makes the ETag another value than an MD5 (trap 13).
+pub(super) fn is_opaque(
+    encryption: Option<&sdk::ServerSideEncryption>,
+    customer_algorithm: Option<&str>,
+) -> bool {
+    encryption.is_some_and(|encryption| encryption.as_str().starts_with("aws:kms"))
+        || customer_algorithm.is_some()
+}
+
+/// Returns the same for an answer of the data plane.
+pub(super) fn is_opaque_by(headers: &http::HeaderMap) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    header("x-amz-server-side-encryption").is_some_and(|value| value.starts_with("aws:kms"))
+        || header("x-amz-server-side-encryption-customer-algorithm").is_some()
+}
+
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
@@ -94,6 +112,17 @@ pub(super) fn etag(text: Option<&str>) -> Option<ETag> {
 
 pub(super) fn size_bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
+}
+
+/// Adds headers to a request of the SDK, before it is signed.
+pub(super) fn with_headers(
+    mut request: HttpRequest,
+    headers: &[(&'static str, String)],
+) -> Result<HttpRequest, HttpError> {
+    for (name, value) in headers {
+        request.headers_mut().try_insert(*name, value.clone())?;
+    }
+    Ok(request)
 }
 
 /// Formats tags for `x-amz-tagging`, as query parameters; `None` if there are no tags.

@@ -11,7 +11,6 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types as sdk;
-use aws_smithy_runtime_api::http::HttpError;
 use haul_parts::{Checksum, ETag};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -79,21 +78,18 @@ pub(super) async fn copy_object(
             .set_website_redirect_location(attributes.website_redirect_location.clone())
             .set_metadata(Some(metadata.collect()));
     }
-    let expires = replaced.and_then(|attributes| attributes.expires);
+    let mut more = request.protection.headers();
+    // The SDK accepts only a date here; S3 stores any text.
+    more.extend(replaced.and_then(|attributes| Some(("expires", attributes.expires?))));
     let answer = call
         .customize()
-        // The SDK accepts only a date here; S3 stores any text.
-        .map_request(move |mut request| {
-            if let Some(expires) = expires.clone() {
-                request.headers_mut().try_insert("expires", expires)?;
-            }
-            Ok::<_, HttpError>(request)
-        })
+        .map_request(move |request| convert::with_headers(request, &more))
         .config_override(patient(timeout))
         .send()
         .await
         .map_err(|error| failed(operation, error))?;
-    let opaque = is_opaque(answer.server_side_encryption(), answer.sse_customer_algorithm());
+    let opaque =
+        convert::is_opaque(answer.server_side_encryption(), answer.sse_customer_algorithm());
     let Some(copied) = answer.copy_object_result() else { return Err(no_result(operation)) };
     copied_part(operation, copied.e_tag(), checksum_of!(copied), opaque)
 }
@@ -128,7 +124,8 @@ pub(super) async fn upload_part_copy(
         .send()
         .await
         .map_err(|error| failed(operation, error))?;
-    let opaque = is_opaque(answer.server_side_encryption(), answer.sse_customer_algorithm());
+    let opaque =
+        convert::is_opaque(answer.server_side_encryption(), answer.sse_customer_algorithm());
     let Some(copied) = answer.copy_part_result() else { return Err(no_result(operation)) };
     copied_part(operation, copied.e_tag(), checksum_of!(copied), opaque)
 }
@@ -145,11 +142,6 @@ pub(super) async fn get_object_tagging(
         .await
         .map_err(|error| failed(Operation::GetObjectTagging, error))?;
     Ok(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
-}
-
-fn is_opaque(encryption: Option<&sdk::ServerSideEncryption>, customer: Option<&str>) -> bool {
-    encryption.is_some_and(|encryption| encryption.as_str().starts_with("aws:kms"))
-        || customer.is_some()
 }
 
 fn copied_part(

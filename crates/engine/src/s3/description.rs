@@ -10,8 +10,8 @@ use super::control;
 use super::convert::{self, checksum_of};
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    Encryption, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage, ObjectRef, Operation,
-    StoreError,
+    AclGrant, Encryption, ObjectAcl, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage,
+    ObjectRef, Operation, StoreError,
 };
 
 pub(super) async fn describe_object(
@@ -69,6 +69,30 @@ pub(super) async fn describe_object(
         head: control::head_of_answer(answer)?,
     };
     Ok(described)
+}
+
+/// Returns the access control list of an object.
+pub(super) async fn get_object_acl(
+    client: &Client,
+    object: &ObjectRef,
+) -> Result<ObjectAcl, StoreError> {
+    let answer = client
+        .get_object_acl()
+        .bucket(object.bucket.as_str())
+        .key(object.key.as_str())
+        .send()
+        .await
+        .map_err(|error| failed(Operation::GetObjectAcl, error))?;
+    let owner = answer.owner().and_then(|owner| owner.display_name().or_else(|| owner.id()));
+    let owner = owner.map(str::to_owned);
+    let grants = answer.grants().iter().filter_map(|grant| {
+        let grantee = grant.grantee()?;
+        let name = grantee.uri().or_else(|| grantee.email_address()).or_else(|| grantee.id())?;
+        let permission = grant.permission()?.as_str().to_owned();
+        Some(AclGrant { grantee: name.to_owned(), permission })
+    });
+    let grants = grants.collect();
+    Ok(ObjectAcl { owner, grants })
 }
 
 /// Returns one page of the parts of an object. AWS accepts `max-parts` only up to 1,000.

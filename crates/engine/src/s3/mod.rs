@@ -16,6 +16,7 @@ mod control;
 mod convert;
 mod copy;
 mod credentials;
+mod customer_key;
 mod data;
 mod delete;
 mod description;
@@ -32,6 +33,7 @@ mod options;
 mod presign;
 mod profile;
 mod regional_client;
+mod request_headers;
 mod sdk_error;
 mod settings;
 mod transport;
@@ -49,7 +51,7 @@ use jiff::Timestamp;
 use crate::error::Error;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectAcl, ObjectBody,
     ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
     PartRequest, PartsPage, PresignRequest, PresignedUrl, ProfileChoice, PutRequest, Store,
     StoreError, StoreFindings, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
@@ -57,6 +59,7 @@ use crate::remote::{
 };
 use clock::Clock;
 use credentials::CredentialCache;
+pub use customer_key::{CustomerKey, CustomerKeyError};
 use data::DataPlane;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use data::check_answer;
@@ -64,6 +67,7 @@ pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
 use profile::KnownProfile;
 use regional_client::RegionalClients;
+pub use request_headers::RequestHeaders;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A client for an S3 store. Cheap to share behind an `Arc`; all its uploads reuse its connections.
@@ -215,6 +219,13 @@ impl Store for S3Store {
     ) -> Result<BTreeMap<String, String>, StoreError> {
         self.ask(&object.bucket, |place| async move {
             copy::get_object_tagging(&place.client, object).await
+        })
+        .await
+    }
+
+    async fn get_object_acl(&self, object: &ObjectRef) -> Result<ObjectAcl, StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            description::get_object_acl(&place.client, object).await
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::RequestHeaders;
 use super::transport::Proxies;
 use crate::remote::StoreKind;
 
@@ -100,6 +101,8 @@ pub struct S3Options {
     pub accept_any_certificate: bool,
     /// The proxies to use; none by default.
     pub proxies: Proxies,
+    /// Headers that every request carries: payer, expected owner, customer's keys.
+    pub request_headers: RequestHeaders,
     /// The time-out for a new connection, including TLS.
     pub connect_timeout: Duration,
     /// The time-out for a body that is being sent without progress; there is no limit on the total
@@ -128,6 +131,7 @@ impl Default for S3Options {
             ignore_configured_ca_bundle: false,
             accept_any_certificate: false,
             proxies: Proxies::default(),
+            request_headers: RequestHeaders::default(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(120),

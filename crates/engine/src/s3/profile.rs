@@ -55,7 +55,7 @@ impl KnownProfile {
         tracing::info!("store profile {kind}, {by} ({endpoint})");
         Self(Arc::new(Known {
             chosen: Mutex::new(Chosen { kind, by, found: None }),
-            is_private: origin.is_some_and(|origin| origin.tls || is_loopback(&origin.host)),
+            is_private: is_private(endpoint),
             without_trailers: AtomicBool::new(false),
         }))
     }
@@ -111,6 +111,12 @@ impl KnownProfile {
     fn chosen(&self) -> MutexGuard<'_, Chosen> {
         self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether requests to an endpoint cross no network unencrypted.
+pub(super) fn is_private(endpoint: &str) -> bool {
+    let origin = endpoint.parse::<Uri>().ok().and_then(|uri| Origin::of(&uri));
+    origin.is_some_and(|origin| origin.tls || is_loopback(&origin.host))
 }
 
 /// Returns whether a host is a name or an address of this machine.

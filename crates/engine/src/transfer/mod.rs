@@ -22,3 +22,4 @@ pub use mtime::{MTIME_METADATA, mtime_value};
 pub use progress::{Progress, TreeProgress};
 pub(crate) use stop::StopSignal;
 pub use stop::{StopRequest, Stopper};
+pub use upload::OWN_METADATA;

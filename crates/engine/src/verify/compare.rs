@@ -111,6 +111,7 @@ impl Verifier {
             return None;
         };
         let head = ObjectHead {
+            etag_is_opaque: false,
             size_bytes,
             etag: etag.unwrap_or_else(|| ETag::new("")),
             checksum: None,

@@ -62,6 +62,7 @@ impl Store for Patient {
         let mut attributes = ObjectAttributes::default();
         attributes.metadata.insert("mtime".into(), FILE_SECOND.to_string());
         Ok(ObjectHead {
+            etag_is_opaque: false,
             size_bytes: 1,
             etag: etag(),
             checksum: None,

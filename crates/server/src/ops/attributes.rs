@@ -86,6 +86,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
             Some(value) => tags::from_header(value)?,
             None => BTreeMap::new(),
         },
+        ..ObjectAttributes::default()
     })
 }
 

@@ -105,6 +105,7 @@ fn with_defaults(line: StoreArgs, run: &StoreArgs) -> StoreArgs {
         profile: line.profile.or_else(|| run.profile.clone()),
         store_profile: line.store_profile.or(run.store_profile),
         data: line.data.or_else(|| run.data.clone()),
+        requests: line.requests.or(&run.requests),
         // `--remote` was replaced by flags before the words were parsed.
         remote: None,
     }

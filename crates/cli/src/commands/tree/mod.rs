@@ -104,7 +104,7 @@ pub(super) async fn sync(store: &StoreArgs, args: SyncArgs, mode: Mode) -> anyho
     let transfer = TransferArgs {
         part_size: args.transfer.part_size,
         effort: args.transfer.effort,
-        checksum: None,
+        checksum: args.transfer.checksum_algorithm,
         require_proof: args.transfer.require_proof,
         multipart_threshold: args.transfer.multipart_threshold,
     };

@@ -10,10 +10,12 @@ use haul::transfer::tree::{CompareBy, DeleteExtra, Filter, TreeOptions};
 use haul::{CopyOptions, DownloadOptions, EngineOptions};
 
 use super::Verb;
-use crate::args::{ObjectOptionArgs, RememberArgs, SourceStoreArgs, TransferArgs, TreeArgs};
-use crate::commands::copy::attributes;
+use crate::args::{
+    ObjectOptionArgs, RememberArgs, RequestArgs, SourceStoreArgs, TransferArgs, TreeArgs,
+};
 use crate::commands::cp::{download_limits, guess_content_type, upload_options};
 use crate::failure::Usage;
+use crate::object_attributes::attributes;
 use crate::output::visible;
 
 /// Requests in flight by default; small files need many.
@@ -42,7 +44,14 @@ pub(super) enum Way {
 impl TreeFlags {
     /// Returns the options and the limits of the engine. The caller sets the journal and the store
     /// of the source.
-    pub(super) fn options(self, way: Way) -> Result<(TreeOptions, EngineOptions), Usage> {
+    pub(super) fn options(
+        self,
+        way: Way,
+        requests: &RequestArgs,
+    ) -> Result<(TreeOptions, EngineOptions), Usage> {
+        if way != Way::Between {
+            requests.refuse_unless_copied()?;
+        }
         self.refuse_what_is_ignored(way)?;
         let filter = filter(&self.tree)?;
         let mut limits = self.transfer.effort.limits();
@@ -66,7 +75,7 @@ impl TreeFlags {
         let copy = CopyOptions {
             part_size_bytes: self.transfer.part_size,
             require_proof: self.transfer.require_proof,
-            attributes: attributes(self.object.clone()),
+            attributes: attributes(&self.object, requests)?,
             ..CopyOptions::default()
         };
         let options = TreeOptions {
@@ -78,7 +87,7 @@ impl TreeFlags {
             dry_run: self.tree.dry_run,
             fail_fast: self.tree.fail_fast,
             failed_names,
-            upload: upload_options(&self.transfer, self.object)?,
+            upload: upload_options(&self.transfer, self.object, requests)?,
             download,
             copy,
             content_type: Some(Arc::new(guess_content_type)),

@@ -13,7 +13,7 @@ use super::options::{TreeFlags, Way};
 use super::outcome::{self, Outcome};
 use super::view::TreeView;
 use crate::args::StoreArgs;
-use crate::commands::copy::{of_local, other_store};
+use crate::commands::copy::{of_local, other_store, reader};
 use crate::commands::copy_journal::store_of_source;
 use crate::commands::upload::make_bucket_if_promised;
 use crate::exit::Exit;
@@ -40,7 +40,7 @@ pub(super) struct Running {
     repeatable: bool,
     /// The store that the engine connects to.
     store: StoreArgs,
-    /// The store of the source, if it differs from `store`.
+    /// The flags for reading the source, if they differ from `store`.
     source_store: Option<StoreArgs>,
 }
 
@@ -72,7 +72,12 @@ impl Running {
         let abort_on_interrupt = flags.remember.abort_on_interrupt;
         let failed_to = flags.tree.failed_to.clone();
         let repeatable = flags.tree.files_from.as_ref().is_none_or(|list| list.as_os_str() != "-");
-        let (options, limits) = flags.options(way)?;
+        let (mut options, limits) = flags.options(way, &store.requests)?;
+        let reader = match way {
+            Way::Between => reader(&own, source_store.as_ref()),
+            Way::Up | Way::Down => None,
+        };
+        options.copy.source_is_at_target = reader.is_some();
         Ok(Self {
             ends,
             way,
@@ -84,7 +89,7 @@ impl Running {
             failed_to,
             repeatable,
             store: own,
-            source_store,
+            source_store: source_store.or(reader),
         })
     }
 
@@ -117,7 +122,8 @@ impl Running {
         let recording = (journals && self.repeatable).then(Recording::begin).flatten();
         let report = async {
             if journals {
-                options.copy.source_store = store_of_source(elsewhere.as_ref())?;
+                let another = elsewhere.as_ref().filter(|_| !options.copy.source_is_at_target);
+                options.copy.source_store = store_of_source(another)?;
                 options.journal = Some(JournalOptions {
                     folder: journal_folder()?,
                     store_name: Some(opened.connection.store_name()),

@@ -7,6 +7,7 @@ use http::response::Parts;
 
 use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
 use crate::s3::clock;
+use crate::s3::convert;
 use crate::s3::document::{BUCKET_REGION, ErrorDocument, redirect_remedy};
 use crate::s3::transport::{ConnectError, Origin, wrong_scheme};
 
@@ -36,18 +37,13 @@ impl Answer {
         let checksum = algorithm.and_then(|algorithm| {
             Checksum::from_base64(algorithm, self.header(algorithm.header_name())?).ok()
         });
-        Ok(UploadedPart { etag: ETag::new(etag), checksum, etag_is_opaque: self.is_encrypted() })
+        let etag_is_opaque = convert::is_opaque_by(&self.head.headers);
+        Ok(UploadedPart { etag: ETag::new(etag), checksum, etag_is_opaque })
     }
 
     /// Returns the scheme error if the answer shows that the URL has the wrong scheme.
     pub(super) fn wrong_scheme(&self, origin: &Origin) -> Option<ConnectError> {
         wrong_scheme::of_answer(origin, self.head.status, &self.head.headers, &self.body)
-    }
-
-    fn is_encrypted(&self) -> bool {
-        let by_kms = |value: &str| value.starts_with("aws:kms");
-        self.header("x-amz-server-side-encryption").is_some_and(by_kms)
-            || self.header("x-amz-server-side-encryption-customer-algorithm").is_some()
     }
 
     /// Returns a header, if its value is text.

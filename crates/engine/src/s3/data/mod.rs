@@ -25,12 +25,12 @@ pub(crate) use self::answer::check_answer;
 use self::object::object_body;
 use self::pool::ConnectionPool;
 use self::request::DataRequest;
-use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
 use super::profile::{CHECKSUM_MODE, KnownProfile};
 use super::regional_client::RegionalClient;
 use super::transport::{Origin, Transport};
+use super::{RequestHeaders, S3Options};
 use crate::remote::{
     GetRequest, ObjectBody, ObjectRef, Operation, PartRequest, PutRequest, StoreError,
     StoreErrorKind, Support, UploadRef, UploadedPart,
@@ -49,6 +49,7 @@ pub(super) struct DataPlane {
     credentials: CredentialCache,
     clock: Clock,
     profile: KnownProfile,
+    request_headers: RequestHeaders,
     timeouts: Timeouts,
     transport: Arc<Transport>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
@@ -67,6 +68,7 @@ impl DataPlane {
             credentials,
             clock,
             profile,
+            request_headers: options.request_headers.clone(),
             timeouts: Timeouts {
                 connect: options.connect_timeout,
                 idle: options.idle_timeout,
@@ -123,7 +125,8 @@ impl DataPlane {
         let credentials = self.credentials.get(operation).await?;
         let pool = self.pool(address);
         let mut connection = pool.checkout(operation, fresh_connection).await?;
-        let mut data = DataRequest::get_object(request, fresh_connection);
+        let mut data =
+            DataRequest::get_object(request, fresh_connection).with(&self.request_headers);
         if self.profile.get().checksum_mode == Support::No {
             data = data.without(CHECKSUM_MODE);
         }
@@ -156,6 +159,7 @@ impl DataPlane {
         let mut connection =
             self.pool(address).checkout(operation, request.fresh_connection).await?;
         let wire = request.wire.clone();
+        let request = request.with(&self.request_headers);
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
         if !wire.begin() {
             return Err(broken(operation, "the request was stopped"));

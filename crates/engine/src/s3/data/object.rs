@@ -18,7 +18,7 @@ use crate::remote::{
     GetRequest, ObjectAttributes, ObjectBody, ObjectHead, Operation, StoreError, StoreErrorKind,
 };
 use crate::s3::clock;
-use crate::s3::convert::{ChecksumValues, first_checksum, first_composite};
+use crate::s3::convert::{self, ChecksumValues, first_checksum, first_composite};
 use crate::s3::extent::Extent;
 use crate::s3::genuine::{self, Signs};
 
@@ -92,8 +92,9 @@ fn object_head(headers: &HeaderMap) -> ObjectHead {
             storage_class: named("x-amz-storage-class"),
             metadata: metadata(headers),
             // The answer contains only the number of tags.
-            tags: BTreeMap::new(),
+            ..ObjectAttributes::default()
         },
+        etag_is_opaque: convert::is_opaque_by(headers),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::remote::{
     GetRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef,
     metadata_header,
 };
+use crate::s3::RequestHeaders;
 use crate::s3::convert;
 use crate::s3::profile::CHECKSUM_MODE;
 use crate::s3::transport::USER_AGENT_NAME;
@@ -98,6 +99,13 @@ impl DataRequest {
         }
     }
 
+    /// Adds the headers that every request of the connection carries.
+    pub(super) fn with(mut self, common: &RequestHeaders) -> Self {
+        let headers = common.of(&self.operation.to_string());
+        self.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
     /// Returns true if the request sends bytes.
     pub(super) fn has_body(&self) -> bool {
         self.method != Method::GET
@@ -156,6 +164,8 @@ fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(String, String)> {
     ];
     let fixed =
         fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+    let protection = attributes.protection.headers().into_iter();
+    let fixed = fixed.chain(protection.map(|(name, value)| (name.to_owned(), value)));
     let metadata = attributes.metadata.iter();
     fixed.chain(metadata.map(|(name, value)| (metadata_header(name), value.clone()))).collect()
 }

@@ -1,7 +1,7 @@
 //! Conformance of copies inside a store: CopyObject and UploadPartCopy.
 
 use bytes::Bytes;
-use haul_parts::{ChecksumAlgorithm, ETag, Hasher};
+use haul_parts::{ChecksumAlgorithm, ETag, Hasher, Protection};
 
 use super::{
     OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, pattern, same,
@@ -18,6 +18,7 @@ fn copy_of(source: &ObjectRef) -> CopyRequest {
         source_if_match: None,
         attributes: None,
         storage_class: None,
+        protection: Protection::default(),
         if_none_match: false,
         if_match: None,
     }

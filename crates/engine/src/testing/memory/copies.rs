@@ -28,11 +28,13 @@ impl World {
             source_if_match,
             attributes,
             storage_class,
+            protection,
             if_none_match,
             if_match,
         } = request;
         let (bytes, kept) = self.source(operation, source, source_if_match.as_ref())?;
-        if source == object && attributes.is_none() && storage_class.is_none() {
+        let changes = attributes.is_some() || storage_class.is_some() || !protection.is_empty();
+        if source == object && !changes {
             let message =
                 "This copy request is illegal because it is trying to copy an object to itself.";
             return Err(StoreError::answered(operation, 400, Some("InvalidRequest"), message));
@@ -43,6 +45,7 @@ impl World {
             carried.tags = kept.attributes.tags;
         }
         carried.storage_class = storage_class.clone();
+        carried.protection = protection.clone();
         let (etag, etag_is_opaque) = self.etag(ETag::from_md5(md5(&bytes)));
         let algorithm =
             kept.algorithm.or(self.quirks.default_checksum).filter(|_| self.quirks.echo_checksums);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use haul_parts::{
     Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, PartNumber,
+    Protection,
 };
 
 use super::world::{Object, World, md5};
@@ -181,9 +182,14 @@ impl World {
 }
 
 fn head(object: &Object) -> ObjectHead {
-    // Tags are not returned as headers.
-    let attributes = ObjectAttributes { tags: BTreeMap::new(), ..object.attributes.clone() };
+    // Tags are not returned as headers, and of the protection only what `ObjectDescription` has.
+    let attributes = ObjectAttributes {
+        tags: BTreeMap::new(),
+        protection: Protection::default(),
+        ..object.attributes.clone()
+    };
     ObjectHead {
+        etag_is_opaque: false,
         size_bytes: object.bytes.len() as u64,
         etag: object.etag.clone(),
         checksum: object.checksum.filter(|(_, kind)| *kind == ChecksumType::FullObject),

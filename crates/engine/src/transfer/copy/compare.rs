@@ -51,6 +51,7 @@ mod tests {
     fn head(etag: &str, body: Option<&[u8]>) -> ObjectHead {
         let checksum = |body| Hasher::checksum(ChecksumAlgorithm::Crc32c, body);
         ObjectHead {
+            etag_is_opaque: false,
             size_bytes: 3,
             etag: ETag::new(etag),
             checksum: body.map(|body| (checksum(body), ChecksumType::FullObject)),

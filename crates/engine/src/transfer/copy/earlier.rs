@@ -14,7 +14,7 @@ use crate::journal::{JournalError, JournalSummary};
 use crate::source::{ObjectRecord, SourceRecord};
 use crate::transfer::StopRequest;
 use crate::transfer::upload::{
-    Abandoned, JournalChoice, JournalOptions, OnChange, abandon, unheard_warning,
+    Abandoned, JournalChoice, JournalOptions, OWN_METADATA, OnChange, abandon, unheard_warning,
 };
 
 /// An unfinished run of the same copy.
@@ -40,7 +40,13 @@ impl Earlier {
             }
         };
         let Some(summary) = found else { return Ok(None) };
-        let (begun, options) = (&summary.beginning, &mut context.options);
+        let begun = &summary.beginning;
+        let asked = &context.options.attributes;
+        if let Some(attribute) = asked.contradiction(&begun.attributes, &OWN_METADATA) {
+            let (source_name, id) = (context.source.to_string(), summary.id);
+            return Err(Error::OtherAttribute { source_name, attribute, id });
+        }
+        let options = &mut context.options;
         options.part_size_bytes = options.part_size_bytes.or(begun.part_size_bytes);
         if matches!(choice, JournalChoice::Given(_)) {
             // The options of the first run apply even if the copy has to be restarted.

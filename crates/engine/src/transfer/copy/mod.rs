@@ -85,7 +85,7 @@ pub enum CopyProof {
 /// One copy: its source, its target, and the resources that it shares with other transfers.
 struct Context {
     resources: Resources,
-    /// The store of the source; `None` if it is the same as the target's.
+    /// The connection for reading the source; `None`: the target's.
     source_store: Option<Arc<dyn Store>>,
     source: ObjectRef,
     target: ObjectRef,
@@ -142,9 +142,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     let in_one_request =
         layout.is_none() && size_bytes <= profile.copy_object_max_bytes && earlier.is_none();
     let store_copies = in_one_request || !profile.upload_part_copy.is_missing();
-    if context.source_store.is_some()
-        || !store_copies
-        || earlier.as_ref().is_some_and(Earlier::is_streamed)
+    if context.is_elsewhere() || !store_copies || earlier.as_ref().is_some_and(Earlier::is_streamed)
     {
         return Box::pin(relay::copy(&context, origin, layout, stop)).await;
     }
@@ -187,8 +185,8 @@ impl Context {
     fn place(&self) -> ObjectRecord {
         let SourceStore { name, connection } = &self.options.source_store;
         let store = match &self.source_store {
-            Some(store) => name.clone().unwrap_or_else(|| store.endpoint()),
-            None => self.store_name(),
+            Some(store) if self.is_elsewhere() => name.clone().unwrap_or_else(|| store.endpoint()),
+            _ => self.store_name(),
         };
         let version = ObjectVersion { etag: ETag::new(""), size_bytes: 0, modified_at: None };
         ObjectRecord {
@@ -206,9 +204,15 @@ impl Context {
         name.unwrap_or_else(|| self.resources.store.endpoint())
     }
 
+    /// Returns whether the source is in another store than the target, so that the bytes pass
+    /// through this machine.
+    fn is_elsewhere(&self) -> bool {
+        self.source_store.is_some() && !self.options.source_is_at_target
+    }
+
     /// Returns true if an object would be copied onto itself without any change, which S3 refuses.
     fn is_without_change(&self) -> bool {
-        self.source_store.is_none()
+        !self.is_elsewhere()
             && self.source == self.target
             && self.options.attributes == ObjectAttributes::default()
     }
@@ -216,9 +220,13 @@ impl Context {
     /// Returns whether the copy has other attributes than its source.
     fn replaces_attributes(&self) -> bool {
         let wanted = &self.options.attributes;
-        let kept =
-            ObjectAttributes { storage_class: wanted.storage_class.clone(), ..Default::default() };
-        *wanted != kept
+        // Requests have these beside the attributes of the source.
+        let beside = ObjectAttributes {
+            storage_class: wanted.storage_class.clone(),
+            protection: wanted.protection.clone(),
+            ..ObjectAttributes::default()
+        };
+        *wanted != beside
     }
 
     /// Returns the attributes of the copy for requests that must state every field.
@@ -246,6 +254,7 @@ impl Context {
             storage_class: wanted.storage_class.clone(),
             metadata,
             tags: if wanted.tags.is_empty() { tags.clone() } else { wanted.tags.clone() },
+            protection: wanted.protection.clone(),
         }
     }
 

@@ -176,6 +176,7 @@ impl Copying<'_> {
             source_if_match: self.origin.if_match(),
             attributes,
             storage_class: options.attributes.storage_class.clone(),
+            protection: options.attributes.protection.clone(),
             if_none_match: options.if_none_match && sends_condition,
             if_match: options.if_match.clone().filter(|_| sends_condition),
         }

@@ -34,6 +34,9 @@ pub struct CopyOptions {
     pub journal: Option<JournalOptions>,
     /// The store of the source, for the journal, if it differs from the target's store.
     pub source_store: SourceStore,
+    /// Whether the source's store is that of the target, connected to with other request headers
+    /// (another key, another expected owner): it can copy by itself.
+    pub source_is_at_target: bool,
     /// What to do if the source has changed since a recorded copy began. No part of the earlier
     /// version is kept: [`OnChange::Resend`] restarts the copy.
     pub on_change: OnChange,
@@ -63,6 +66,7 @@ impl Default for CopyOptions {
             pause_grace: upload.pause_grace,
             journal: None,
             source_store: SourceStore::default(),
+            source_is_at_target: false,
             on_change: upload.on_change,
         }
     }

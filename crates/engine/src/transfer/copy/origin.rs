@@ -52,7 +52,7 @@ impl SourceObject {
             bandwidth: context.resources.meter.bandwidth().clone(),
             names_etag: AtomicBool::new(version.if_match().is_some()),
             version,
-            is_elsewhere: context.source_store.is_some(),
+            is_elsewhere: context.is_elsewhere(),
         })
     }
 

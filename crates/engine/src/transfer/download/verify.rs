@@ -67,6 +67,11 @@ impl BodyVerifier {
         if let Some((expected, ChecksumType::FullObject)) = head.checksum {
             return Self::Whole { hasher: Hasher::new(expected.algorithm()), expected };
         }
+        if head.etag_is_opaque && head.composite.is_none() {
+            return Self::Nothing(
+                "the store gave no checksum, and its encryption changes the ETag",
+            );
+        }
         if head.composite.is_none()
             && let Some(expected) = head.etag.as_md5()
         {
@@ -138,6 +143,7 @@ mod tests {
 
     fn head(size_bytes: u64, etag: &str) -> ObjectHead {
         ObjectHead {
+            etag_is_opaque: false,
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,
@@ -157,6 +163,18 @@ mod tests {
         let head = head(3, "\"900150983cd24fb0d6963f7d28e17f72\"");
         assert_eq!(run(BodyVerifier::new(&head, None), b"abc"), Ok(Verified::Md5));
         assert!(run(BodyVerifier::new(&head, None), b"abd").is_err());
+    }
+
+    /// Regression: the ETag of an object that KMS or a customer's key encrypts has the form of an
+    /// MD5 and is none: the download of such an object was reported as damaged.
+    #[test]
+    fn an_etag_changed_by_encryption_disproves_nothing() {
+        let mut head = head(3, "\"0123456789abcdef0123456789abcdef\"");
+        head.etag_is_opaque = true;
+        assert!(matches!(run(BodyVerifier::new(&head, None), b"abc"), Ok(Verified::OnlySize(_))));
+        let expected = Hasher::checksum(ChecksumAlgorithm::Crc32c, b"abc");
+        head.checksum = Some((expected, ChecksumType::FullObject));
+        assert!(run(BodyVerifier::new(&head, None), b"abd").is_err(), "the checksum still does");
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
 
     fn head(etag: &str, modified_second: Option<i64>, size_bytes: u64) -> ObjectHead {
         ObjectHead {
+            etag_is_opaque: false,
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,

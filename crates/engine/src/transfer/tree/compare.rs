@@ -152,6 +152,7 @@ mod tests {
             attributes.metadata.insert("mtime".into(), stored.into());
         }
         ObjectHead {
+            etag_is_opaque: false,
             size_bytes,
             etag: ETag::new("\"e\""),
             checksum: None,

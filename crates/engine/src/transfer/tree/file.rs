@@ -175,6 +175,7 @@ async fn send(
     let opened = path.to_owned();
     let (source, identity) = blocking(move || open(&opened, short)).await?.map_err(Error::from)?;
     let mut options = shared.options.upload.clone();
+    options.required = Some(options.attributes.clone());
     let attributes = &mut options.attributes;
     if attributes.content_type.is_none()
         && let Some(guess) = &shared.options.content_type

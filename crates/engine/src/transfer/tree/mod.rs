@@ -156,12 +156,20 @@ pub struct TreeOptions {
     pub download: DownloadOptions,
     /// The options of each copy from store to store.
     pub copy: CopyOptions,
-    /// The store of the source, if source and target are in two stores.
+    /// The connection for reading the source, if it is not the target's: to another store, or to
+    /// the same one with other headers ([`CopyOptions::source_is_at_target`]).
     pub source_store: Option<Arc<dyn Store>>,
     /// Guesses the Content-Type of uploads for which the options give none.
     pub content_type: Option<ContentTypeGuess>,
     /// Whether the file system of the target is case-sensitive; `None`: detect it.
     pub tells_cases_apart: Option<bool>,
+}
+
+impl TreeOptions {
+    /// Returns whether source and target are in two stores.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.source_store.is_some() && !self.copy.source_is_at_target
+    }
 }
 
 /// Removes files that only the target has.

@@ -301,7 +301,7 @@ impl Planner {
         };
         if let (Place::Object { key, .. }, To::Object(object)) = (&entry.place, &to)
             && self.shared.direction == Direction::Between
-            && self.shared.options.source_store.is_none()
+            && !self.shared.options.is_elsewhere()
             && self.shared.source_bucket.as_ref() == Some(&object.bucket)
             && *key == object.key
         {

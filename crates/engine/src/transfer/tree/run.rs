@@ -457,7 +457,7 @@ fn refuse_endless(
     options: &TreeOptions,
 ) -> Result<(), Error> {
     let TreeTarget::Prefix(to, below) = target else { return Ok(()) };
-    if options.source_store.is_some() {
+    if options.is_elsewhere() {
         return Ok(());
     }
     let endless = sources.iter().find_map(|source| match source {

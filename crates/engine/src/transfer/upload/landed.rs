@@ -116,6 +116,7 @@ mod tests {
         let metadata =
             metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         ObjectHead {
+            etag_is_opaque: false,
             size_bytes: body.len() as u64,
             etag: ETag::from_md5(md5),
             checksum: None,

@@ -45,7 +45,7 @@ use self::lost_create::LostCreates;
 use self::preflight_stop::PreflightStop;
 use self::remembered::Remembered;
 use self::resume::Resumption;
-use super::{Line, StopSignal, Transfer};
+use super::{Line, MTIME_METADATA, StopSignal, Transfer};
 use crate::error::Error;
 use crate::event::Event;
 use crate::pace::Resources;
@@ -114,6 +114,9 @@ pub(crate) fn start(
     })
 }
 
+/// The metadata that clients of Haul add to what their callers request.
+pub const OWN_METADATA: [&str; 2] = [TOKEN_METADATA, MTIME_METADATA];
+
 /// The maximum number of restarts if the store repeatedly loses the upload.
 const RESTARTS_MAX: u32 = 3;
 
@@ -174,7 +177,7 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
         return single::put(&context, stop).await;
     }
     let wanted = Wanted { layout: PartsLayout::Planned(plan), one_piece, by_length: true };
-    begin_or_continue(context, wanted, stop).await
+    Box::pin(begin_or_continue(context, wanted, stop)).await
 }
 
 /// Uploads the parts of `layout` to make the object of `context`, whatever its size.
@@ -184,7 +187,7 @@ pub(crate) async fn make(
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {
     let wanted = Wanted { layout, one_piece: false, by_length: false };
-    begin_or_continue(context, wanted, stop).await
+    Box::pin(begin_or_continue(context, wanted, stop)).await
 }
 
 /// Continues an earlier run, or begins a new upload.
@@ -201,6 +204,9 @@ async fn begin_or_continue(
         }
     };
     let remembered = Remembered::fold(records);
+    if let Some(remembered) = &remembered {
+        remembered.check_attributes(&context, &journal)?;
+    }
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
     if by_length {

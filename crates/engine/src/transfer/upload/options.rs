@@ -30,6 +30,10 @@ pub struct UploadOptions {
     pub require_proof: bool,
     /// Attributes of the object, such as its content type and metadata.
     pub attributes: ObjectAttributes,
+    /// The attributes that the caller insists on: an unfinished upload that was begun with others
+    /// is not resumed, but an error. Those that clients guess are not among them; `None`: every
+    /// unfinished upload keeps its attributes.
+    pub required: Option<ObjectAttributes>,
     /// Send `If-None-Match: *`: fail if the object exists.
     pub if_none_match: bool,
     /// Send `If-Match`: fail unless the object is still this version.
@@ -127,6 +131,7 @@ impl Default for UploadOptions {
             checksum: Some(ChecksumAlgorithm::Crc64Nvme),
             require_proof: false,
             attributes: ObjectAttributes::default(),
+            required: None,
             if_none_match: false,
             if_match: None,
             limits: None,

@@ -3,9 +3,12 @@
 
 use haul_parts::ChecksumType;
 
-use super::UploadOptions;
 use super::complete::{Expected, own_type};
+use super::context::Context;
+use super::journal_handle::JournalHandle;
 use super::lost_create::LostCreates;
+use super::{OWN_METADATA, UploadOptions};
+use crate::error::Error;
 use crate::transfer::mover::SentPart;
 
 pub(super) use crate::journal::Remembered;
@@ -16,6 +19,30 @@ impl Remembered {
     pub(super) fn declared(&self) -> Option<ChecksumType> {
         let created = self.created.as_ref().filter(|created| created.declared)?;
         created.checksum_type.or_else(|| self.beginning.checksum.map(own_type))
+    }
+
+    /// Checks that the recorded upload gives its object the attributes that this run insists on.
+    ///
+    /// # Errors
+    /// [`Error::OtherAttribute`].
+    pub(super) fn check_attributes(
+        &self,
+        context: &Context,
+        journal: &JournalHandle,
+    ) -> Result<(), Error> {
+        // An adopted upload was begun by another program, whose attributes are unknown.
+        let is_ours = !self.beginning.token.is_empty();
+        let Some(required) = context.options.required.as_ref().filter(|_| is_ours) else {
+            return Ok(());
+        };
+        match required.contradiction(&self.beginning.attributes, &OWN_METADATA) {
+            None => Ok(()),
+            Some(attribute) => Err(Error::OtherAttribute {
+                source_name: context.source.name(),
+                attribute,
+                id: journal.id().unwrap_or_default().to_owned(),
+            }),
+        }
     }
 
     /// Applies the options that were fixed when the upload began. Conditions are checked at

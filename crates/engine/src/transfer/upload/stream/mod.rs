@@ -127,6 +127,9 @@ async fn prepare(
     reader: Box<dyn Read + Send>,
     options: &StreamOptions,
 ) -> Result<Prepared, Error> {
+    if let Some(remembered) = &remembered {
+        remembered.check_attributes(context, journal)?;
+    }
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
     let recorded = remembered.as_ref().and_then(|it| it.beginning.plan.growing());
