@@ -5,6 +5,7 @@ use std::io;
 use haul::journal::JournalError;
 use haul::journal::format::FormatError;
 use haul::parts::PlanError;
+use haul::remote::Operation;
 use haul::{Error, StoreError, StoreErrorKind};
 
 /// Returns the hint for an error of the engine.
@@ -122,6 +123,10 @@ fn concerns_the_caller(error: &Error) -> bool {
     }
 }
 
+fn is_read(error: &StoreError) -> bool {
+    matches!(error.operation, Operation::HeadObject | Operation::GetObject)
+}
+
 /// Returns the hint for an error of a store request.
 fn of_store(error: &StoreError) -> Option<String> {
     use StoreErrorKind as K;
@@ -170,6 +175,10 @@ fn of_store(error: &StoreError) -> Option<String> {
             "a proxy before the store limits requests: lower --part-size and \
              --multipart-threshold, or raise \
                  its limit (nginx: client_max_body_size)"
+        }
+        // S3 answers 400 to a read without the customer's key, and HEAD has no body to say so.
+        _ if error.status == Some(400) && is_read(error) => {
+            "if the object is encrypted with a customer's key, name it: --sse-c-key-file FILE"
         }
         _ => return None,
     };

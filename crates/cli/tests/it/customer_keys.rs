@@ -133,6 +133,8 @@ fn a_download_of_an_encrypted_object_needs_its_key() {
     for more in [&[][..], &["--sse-c-key-file", "other.key"]] {
         let refused = download(more);
         assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+        let hinted = refused.stderr.contains("--sse-c-key-file FILE");
+        assert!(hinted || !more.is_empty(), "{}", refused.stderr);
         assert_silent(&refused);
         assert!(!scene.world.path("back").exists());
     }
