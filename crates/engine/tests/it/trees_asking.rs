@@ -44,7 +44,7 @@ impl Store for Patient {
         let object = |number: u64| ListingEntry::Object {
             key: format!("{prefix}{number:03}"),
             // Every third object has another length, every third one the time of its file.
-            size_bytes: if number % 3 == 0 { 2 } else { 1 },
+            size_bytes: if number.is_multiple_of(3) { 2 } else { 1 },
             last_modified: Timestamp::from_second(
                 FILE_SECOND + i64::try_from(number % 3).unwrap() - 1,
             )
