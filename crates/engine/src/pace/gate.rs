@@ -139,7 +139,9 @@ impl Pass {
     /// Reports throttling: the gate admits fewer.
     pub fn throttled(&self) {
         if let Some(gate) = &self.gate {
-            gate.change(|throttle| throttle.throttled(self.slot));
+            gate.change(|throttle| {
+                throttle.throttled(self.slot);
+            });
         }
     }
 }
@@ -211,6 +213,20 @@ mod tests {
         drop(passes);
         gate.enter().await.throttled();
         assert_eq!(gate.allowed(), 4);
+    }
+
+    /// A limit on the bandwidth held four of sixteen slots open. A refusal halved the sixteen, and
+    /// the store got as many requests as before.
+    #[tokio::test]
+    async fn throttling_halves_what_a_bandwidth_lets_through() {
+        let bandwidth = Bandwidth::default();
+        let gate = Gate::limited(16, bandwidth.clone());
+        while gate.allowed() < 16 {
+            gate.enter().await.succeeded();
+        }
+        bandwidth.set(Some(1 << 20));
+        gate.enter().await.throttled();
+        assert_eq!(gate.allowed(), 2);
     }
 
     #[tokio::test]

@@ -85,14 +85,17 @@ impl Throttle {
 
     /// Reports throttling. Halves the limit once for all attempts that were in flight together:
     /// they meet the same overloaded store, and sixteen simultaneous refusals are no reason to
-    /// continue with one request.
-    pub fn throttled(&mut self, place: Slot) {
+    /// continue with one request. Returns whether it did.
+    pub fn throttled(&mut self, place: Slot) -> bool {
         self.streak = 0;
-        if place.0 > self.halved_at {
-            self.allowed = (self.allowed / 2).max(1);
+        let is_news = place.0 > self.halved_at;
+        if is_news {
+            // What the ceiling holds back was not refused, and is no limit to halve.
+            self.allowed = (self.allowed() / 2).max(1);
             self.earned_at_start /= 2;
             self.halved_at = self.begun;
         }
+        is_news
     }
 
     /// Returns the maximum number of requests that may ever be in flight at once.
