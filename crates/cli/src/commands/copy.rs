@@ -56,7 +56,7 @@ impl Copying {
             journal: if remember.no_journal {
                 RememberedCopy::No
             } else {
-                RememberedCopy::ByPlace(PinnedFlags::of(&transfer, &attributes))
+                RememberedCopy::ByPlace(Box::new(PinnedFlags::of(&transfer, &attributes)))
             },
             abort_on_interrupt: remember.abort_on_interrupt,
             options: CopyOptions {

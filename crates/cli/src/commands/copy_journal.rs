@@ -22,7 +22,7 @@ pub(super) enum RememberedCopy {
     /// No journal.
     No,
     /// The journal for this source and target, whose options must agree with the given flags.
-    ByPlace(PinnedFlags),
+    ByPlace(Box<PinnedFlags>),
     /// The journal with this id, at the stores that it records.
     Given { id: String, target: Box<Connection>, source: Option<Box<Connection>> },
 }

@@ -259,7 +259,7 @@ async fn upload(
         journal: if remember.no_journal {
             Remembering::Nothing
         } else {
-            Remembering::OfSource(pinned)
+            Remembering::OfSource(Box::new(pinned))
         },
         abort_on_interrupt: remember.abort_on_interrupt,
         receipt,

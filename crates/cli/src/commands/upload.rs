@@ -46,7 +46,7 @@ pub(super) enum Remembering {
     /// No journal.
     Nothing,
     /// The journal for this source and target, whose options must agree with the flags.
-    OfSource(PinnedFlags),
+    OfSource(Box<PinnedFlags>),
     /// The journal with this id, at the store that it records.
     Given { id: String, connection: Box<Connection> },
 }

@@ -68,7 +68,7 @@ pub(super) async fn copy(
         object: args.object,
         source_store: args.source_store,
     };
-    Running::new(store, ends, flags)?.run(mode).await
+    Box::pin(Running::new(store, ends, flags)?.run(mode)).await
 }
 
 /// Runs `haul mv`.
@@ -87,7 +87,7 @@ pub(super) async fn mv(store: &StoreArgs, args: MvArgs, mode: Mode) -> anyhow::R
         object: args.object,
         source_store: args.source_store,
     };
-    Running::new(store, ends, flags)?.run(mode).await
+    Box::pin(Running::new(store, ends, flags)?.run(mode)).await
 }
 
 /// Runs `haul sync`.
@@ -118,7 +118,7 @@ pub(super) async fn sync(store: &StoreArgs, args: SyncArgs, mode: Mode) -> anyho
         object: args.object,
         source_store: args.source_store,
     };
-    Running::new(store, ends, flags)?.run(mode).await
+    Box::pin(Running::new(store, ends, flags)?.run(mode)).await
 }
 
 fn compare(tree: &crate::args::TreeArgs, otherwise: CompareBy) -> CompareBy {
