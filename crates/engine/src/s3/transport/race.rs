@@ -3,7 +3,6 @@
 //! An attempt starts when the previous one fails, or 250 ms after the previous one started.
 //! hyper-util's `HttpConnector` races the list of one family against that of the other, and tries
 //! each list in sequence: a single address that drops packets then costs the whole time-out.
-//! each list in turn: a single address that drops packets then costs the whole time-out.
 
 use std::io;
 use std::net::SocketAddr;
