@@ -91,6 +91,7 @@
 //! removal/   the removal of many objects at a time
 //! sweep/     unfinished uploads of any tool: listed with their bytes, and removed
 //! bucket_lifecycle/  the rule by which the store aborts them
+//! doctor/    the probes of a store in a scratch prefix, and what follows from them
 //! ```
 //!
 //! The library never prints, reads no environment beyond what the AWS configuration chain does, and
@@ -99,6 +100,7 @@
 mod advice;
 pub mod body;
 pub mod bucket_lifecycle;
+pub mod doctor;
 mod engine;
 mod error;
 mod error_text;

@@ -41,6 +41,7 @@ const CRATES: &[Layers] = &[
             "transfer",
             "sweep",
             "bucket_lifecycle",
+            "doctor",
             // Starts transfers; `body` and `pace` have the budgets, gates and meters that they
             // share.
             "engine",

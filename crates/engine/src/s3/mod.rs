@@ -31,6 +31,7 @@ mod minio;
 mod objects;
 mod options;
 mod presign;
+mod probe;
 mod profile;
 mod regional_client;
 mod request_headers;
@@ -63,6 +64,7 @@ pub use customer_key::{CustomerKey, CustomerKeyError};
 use data::DataPlane;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use data::check_answer;
+pub(crate) use data::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
 use profile::KnownProfile;

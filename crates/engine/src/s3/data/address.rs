@@ -25,7 +25,7 @@ use crate::s3::{aws, sdk_error};
 /// The address of one object.
 #[derive(Clone, Debug)]
 pub(in crate::s3) struct Address {
-    pub(super) origin: Origin,
+    pub(in crate::s3) origin: Origin,
     /// The path of the object, percent-encoded, with the leading slash.
     pub(in crate::s3) path: String,
     pub(in crate::s3) region: String,

@@ -21,6 +21,11 @@ impl Answer {
         Self { head, body }
     }
 
+    /// Returns the head and the whole body.
+    pub(super) fn into_parts(self) -> (Parts, Bytes) {
+        (self.head, self.body)
+    }
+
     /// Parses the answer to UploadPart or PutObject.
     pub(super) fn uploaded(
         &self,

@@ -10,6 +10,7 @@ mod body;
 mod connection;
 mod object;
 mod pool;
+mod raw;
 mod request;
 mod sign;
 
@@ -24,6 +25,7 @@ use self::answer::Answer;
 pub(crate) use self::answer::check_answer;
 use self::object::object_body;
 use self::pool::ConnectionPool;
+pub(crate) use self::raw::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
 use self::request::DataRequest;
 use super::clock::Clock;
 use super::credentials::CredentialCache;

@@ -17,7 +17,7 @@ use http::Request;
 use super::address::Address;
 use super::request::DataRequest;
 use crate::body::PayloadBody;
-use crate::remote::{StoreError, StoreErrorKind};
+use crate::remote::{Operation, StoreError, StoreErrorKind};
 
 pub(super) fn signed(
     address: &Address,
@@ -33,9 +33,20 @@ pub(super) fn signed(
     } else {
         SignableBody::UnsignedPayload
     };
-    let unsignable =
-        |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);
-    let mut http = request.into_http(address).map_err(|error| unsignable(error.to_string()))?;
+    let http = request.into_http(address).map_err(|error| unsignable(operation, &error))?;
+    signed_http(address, operation, http, body, credentials, clock)
+}
+
+/// Signs a request that is complete but for its signature.
+pub(super) fn signed_http(
+    address: &Address,
+    operation: Operation,
+    mut http: Request<PayloadBody>,
+    body: SignableBody<'_>,
+    credentials: &Credentials,
+    clock: &dyn TimeSource,
+) -> Result<Request<PayloadBody>, StoreError> {
+    let unsignable = |error: &dyn std::fmt::Display| unsignable(operation, error);
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -48,7 +59,7 @@ pub(super) fn signed(
         .time(clock.now())
         .settings(settings)
         .build()
-        .map_err(|error| unsignable(error.to_string()))?
+        .map_err(|error| unsignable(&error))?
         .into();
     let headers: Vec<_> = http
         .headers()
@@ -56,13 +67,17 @@ pub(super) fn signed(
         .filter(|(name, _)| *name != http::header::CONTENT_LENGTH)
         .map(|(name, value)| Ok((name.as_str(), value.to_str()?)))
         .collect::<Result<_, http::header::ToStrError>>()
-        .map_err(|error| unsignable(error.to_string()))?;
+        .map_err(|error| unsignable(&error))?;
     let url = format!("{}{}", address.origin(), http.uri());
     let signable = SignableRequest::new(http.method().as_str(), url, headers.into_iter(), body)
-        .map_err(|error| unsignable(error.to_string()))?;
+        .map_err(|error| unsignable(&error))?;
     let (instructions, _) =
-        sign(signable, &parameters).map_err(|error| unsignable(error.to_string()))?.into_parts();
+        sign(signable, &parameters).map_err(|error| unsignable(&error))?.into_parts();
     instructions.apply_to_request_http1x(&mut http);
     // The signing instructions are for an absolute URI, but the request line needs only the path.
     Ok(http)
+}
+
+fn unsignable(operation: Operation, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::local(operation, StoreErrorKind::Rejected, error.to_string())
 }
