@@ -4,6 +4,7 @@
 //! snapshot.
 
 mod attributes;
+mod doctor;
 mod filter;
 mod listing;
 mod removal;
@@ -28,6 +29,7 @@ use haul::parts::ChecksumAlgorithm;
 use haul::remote::StoreKind;
 
 pub(crate) use self::attributes::AttributeArgs;
+pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
 pub(crate) use self::removal::{RbArgs, RmArgs};
@@ -94,6 +96,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Print the ETag and the checksums that S3 would give to a file
     Hash(HashArgs),
+    /// Check a store: permissions, what it verifies and ignores, how fast it is
+    Doctor(DoctorArgs),
     /// Make a bucket
     Mb(BucketArgs),
     /// Count the objects and bytes below a prefix, by storage class

@@ -102,9 +102,7 @@ pub(crate) async fn open(
 async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
-            let store_profile = profile::named(args)?;
-            let args = StoreArgs { store_profile, ..config::filled_in(args) };
-            let store = connect(s3_options(&args, mode)?).await?;
+            let (store, args) = connect_s3(args, mode).await?;
             profile::refine(&store, mode);
             let connection = Connection::s3(&args, &store);
             Ok(OpenedStore::over_the_network(store, connection))
@@ -146,6 +144,17 @@ async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Resul
             }
         }
     }
+}
+
+/// Opens the store of `s3://` itself, without what an earlier probe found about it.
+pub(crate) async fn open_s3(args: &StoreArgs, mode: Mode) -> anyhow::Result<S3Store> {
+    Ok(connect_s3(args, mode).await?.0)
+}
+
+async fn connect_s3(args: &StoreArgs, mode: Mode) -> anyhow::Result<(S3Store, StoreArgs)> {
+    let store_profile = profile::named(args)?;
+    let args = StoreArgs { store_profile, ..config::filled_in(args) };
+    Ok((connect(s3_options(&args, mode)?).await?, args))
 }
 
 /// Opens the store that a journal records, and no other. `args` are this run's flags, which must

@@ -8,6 +8,7 @@ mod config;
 mod copy;
 mod copy_journal;
 mod cp;
+mod doctor;
 mod download;
 mod du;
 mod forget;
@@ -70,6 +71,7 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Stat(args) => noted(mode, stat::run(&store, &args.object, mode)).await,
         Command::Verify(args) => Box::pin(verify::run(&store, args, mode)).await,
         Command::Hash(args) => hash::run(args, mode).await,
+        Command::Doctor(args) => Box::pin(doctor::run(&store, &args, mode)).await,
         Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
         Command::Du(args) => du::run(&store, &args, mode).await,
         Command::Cat(args) => cat::run(&store, args, mode).await,

@@ -22,6 +22,7 @@ mod corrections;
 mod counting;
 mod customer_keys;
 mod damaged_journals;
+mod doctor;
 mod download_targets;
 mod downloads;
 mod elsewhere;
