@@ -2,9 +2,10 @@
 //! or refuses.
 //!
 //! Every object and upload of a run is below one scratch prefix ([`scratch`]), which the run
-//! removes at its end ([`cleanup`]); the next run removes what a killed one left. Nothing is written
-//! unless it can be removed again: the run first checks that it may delete, and that the bucket has
-//! no default retention. A probe sends each request exactly as it stands there ([`request`]).
+//! removes at its end ([`cleanup`]); the next run removes what a killed one left. Nothing is
+//! written unless it can be removed again: the run first checks that it may delete, and that the
+//! bucket has no default retention. A probe sends each request exactly as it stands there
+//! ([`request`]).
 
 mod checksums;
 mod cleanup;

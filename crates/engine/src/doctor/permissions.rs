@@ -158,6 +158,12 @@ impl Doctor<'_> {
             Verdict::Ok if !is_attributes(&answered) => Support::Ignored,
             _ => support(&answered),
         };
+        if let Some(check) = self.report.checks.last_mut()
+            && self.findings.get_object_attributes == Support::Ignored
+        {
+            check.verdict = Verdict::No;
+            check.detail = "ignored: returns the object itself".to_owned();
+        }
         let asked = request(Method::HEAD, "").with("x-amz-checksum-mode", "ENABLED");
         let answered = self.send("marker", asked).await;
         self.findings.checksum_mode = support(&answered);
