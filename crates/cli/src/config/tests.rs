@@ -5,9 +5,18 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// Flags that set a limit or name a store, and cannot be in the file, each with the reason.
-const NOT_IN_THE_FILE: [(&str, &str); 2] = [
+const NOT_IN_THE_FILE: [(&str, &str); 11] = [
     ("no-verify-ssl", "accepting every certificate is a decision for one command"),
     ("remote", "it names a table of the file"),
+    ("request-payer", "agreeing to pay is a decision for one command"),
+    ("expected-bucket-owner", "it belongs to one bucket, not to a store"),
+    ("expected-source-bucket-owner", "it belongs to one bucket, not to a store"),
+    ("sse-c-key-file", "it belongs to objects, and other objects of the store have other keys"),
+    ("copy-source-sse-c-key-file", "as sse-c-key-file"),
+    ("sse-c", "the spelling of the AWS CLI for one command"),
+    ("sse-c-key", "the spelling of the AWS CLI for one command"),
+    ("sse-c-copy-source", "the spelling of the AWS CLI for one command"),
+    ("sse-c-copy-source-key", "the spelling of the AWS CLI for one command"),
 ];
 
 /// Returns all flags by their long names, with the commands that have them.

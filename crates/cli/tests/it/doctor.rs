@@ -254,7 +254,7 @@ fn an_endpoint_without_a_listener_is_unreachable() {
     let world = World::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = world.serve();
-    let store = server.store().at(&format!("http://{closed}"));
+    let store = server.store().at(format!("http://{closed}"));
     let finished = finish(&mut doctor(&world, &store, "bucket"));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
     assert_eq!(event(&finished, "failed")["code"], "Connection");

@@ -28,13 +28,13 @@ impl Doctor<'_> {
             } else {
                 algorithm.s3_name()
             };
-            let support = self.record(name, found);
+            let support = self.record(name, &found);
             self.findings.checksums.insert(algorithm, support);
         }
         let right = Hasher::checksum(OF_TRAILER, CONTENT);
         let wrong = Hasher::checksum(OF_TRAILER, b"other bytes");
         let found = self.right_and_wrong(with_trailer(&right), with_trailer(&wrong)).await;
-        self.findings.trailers = self.record("trailers", found);
+        self.findings.trailers = self.record("trailers", &found);
     }
 
     async fn right_and_wrong(
@@ -52,8 +52,8 @@ impl Doctor<'_> {
         }
     }
 
-    fn record(&mut self, name: &str, found: (Answered, Option<Answered>)) -> Support {
-        let (support, verdict, detail) = judge(&found);
+    fn record(&mut self, name: &str, found: &(Answered, Option<Answered>)) -> Support {
+        let (support, verdict, detail) = judge(found);
         self.note(Group::Checksums, name, verdict, detail);
         support
     }

@@ -63,7 +63,7 @@ impl Doctor<'_> {
         }
         if removed > 0 {
             let verdict = if problems.is_empty() { Verdict::Ok } else { Verdict::No };
-            let mut detail = format!("removed the scratch of {} earlier run(s)", removed);
+            let mut detail = format!("removed the scratch of {removed} earlier run(s)");
             if let Some(problem) = problems.first() {
                 detail = format!("{detail}, but not all of it: {problem}");
             }

@@ -89,7 +89,7 @@ impl Doctor<'_> {
 
     /// Completes an upload, and another one of the same key whose conditions do not hold.
     async fn check_complete(&mut self, content: &Bytes) {
-        let completed = self.upload_whole("completed", &[content.clone()], None).await;
+        let completed = self.upload_whole("completed", std::slice::from_ref(content), None).await;
         let is_there = matches!(&completed, Ok(answer) if answer.is_success());
         match completed {
             Ok(_) | Err(NoAnswer::Stopped(_)) => {
@@ -106,11 +106,13 @@ impl Doctor<'_> {
             return self.not_tested(Group::Conditions, &names, "no upload could be completed");
         }
         let absent = ("if-none-match", "*".to_owned());
-        let answered = self.upload_whole("completed", &[content.clone()], Some(absent)).await;
+        let answered =
+            self.upload_whole("completed", std::slice::from_ref(content), Some(absent)).await;
         self.findings.on_complete.if_none_match =
             self.record_condition("CompleteMultipartUpload If-None-Match", &answered);
         let other = ("if-match", format!("\"{OTHER_ETAG}\""));
-        let answered = self.upload_whole("completed", &[content.clone()], Some(other)).await;
+        let answered =
+            self.upload_whole("completed", std::slice::from_ref(content), Some(other)).await;
         self.findings.on_complete.if_match =
             self.record_condition("CompleteMultipartUpload If-Match", &answered);
     }

@@ -42,7 +42,7 @@ impl Doctor<'_> {
                     self.note(group, "TLS", Verdict::Ok, detail);
                 }
                 Ok(None) => {
-                    self.note(group, "TLS", Verdict::No, "plain http: nothing is encrypted")
+                    self.note(group, "TLS", Verdict::No, "plain http: nothing is encrypted");
                 }
                 Err(error) => {
                     self.note(group, "TLS", Verdict::No, error.message.clone());

@@ -101,8 +101,9 @@ fn conclude(
     if report.stopped {
         return Ok(Exit::Interrupted);
     }
-    remember(report, mode);
+    // A store that refused most probes shows little, which must not replace what is known of it.
     if report.usable {
+        remember(report, mode);
         return Ok(Exit::Done);
     }
     Err(Ended {
