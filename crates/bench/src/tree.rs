@@ -65,7 +65,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let server = HaulServe::start(&options.haul, &scratch.path().join("store"))?;
     let mut rows = vec![];
     for round in 0..options.rounds {
-        let mut all = [Who::Haul, Who::S5cmd, Who::Rclone, Who::AwsCli];
+        let mut all = Who::measured(options);
         if round % 2 == 1 {
             all.reverse();
         }
@@ -93,9 +93,12 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     }
     println!("\n{files} files, {} MiB\n\n{}", bytes >> 20, Row::head());
     for step in [Step::Up, Step::Again, Step::Down, Step::Delete] {
-        for who in [Who::Haul, Who::S5cmd, Who::Rclone, Who::AwsCli] {
+        for who in Who::measured(options) {
             println!("{}", best(&rows, who, step).context("nothing was measured")?.line());
         }
+    }
+    if options.without.as_deref() == Some(Who::S5cmd.name()) {
+        return Ok(());
     }
     let of = |who| best(&rows, who, Step::Up).context("nothing was measured");
     let (ours, theirs) = (of(Who::Haul)?, of(Who::S5cmd)?);
@@ -111,6 +114,12 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
 }
 
 impl Who {
+    fn measured(options: &Options) -> Vec<Self> {
+        let mut all = vec![Self::Haul, Self::S5cmd, Self::Rclone, Self::AwsCli];
+        all.retain(|who| options.without.as_deref() != Some(who.name()));
+        all
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Haul => "haul",
