@@ -8,6 +8,7 @@ mod bash;
 mod zsh;
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Arg, Command, CommandFactory};
@@ -35,6 +36,20 @@ pub(crate) fn answered() -> bool {
         .try_complete(std::env::args_os(), here.as_deref())
         // A variable COMPLETE with another meaning must not prevent the command from running.
         .unwrap_or(false)
+}
+
+/// Writes the script of a shell. BIN, VAR and COMPLETER in it stand for the name of the command,
+/// the variable that requests a completion, and the program that answers.
+fn register(
+    script: &str,
+    var: &str,
+    bin: &str,
+    completer: &str,
+    buf: &mut dyn Write,
+) -> io::Result<()> {
+    let quoted = shlex::try_quote(completer).map_err(io::Error::other)?;
+    let script = script.replace("BIN", bin).replace("COMPLETER", &quoted).replace("VAR", var);
+    buf.write_all(script.as_bytes())
 }
 
 /// Returns the command line with a completer for every argument whose value name has one.

@@ -68,9 +68,7 @@ impl EnvCompleter for Bash {
         completer: &str,
         buf: &mut dyn Write,
     ) -> io::Result<()> {
-        let quoted = shlex::try_quote(completer).map_err(io::Error::other)?;
-        let script = SCRIPT.replace("BIN", bin).replace("COMPLETER", &quoted).replace("VAR", var);
-        buf.write_all(script.as_bytes())
+        super::register(SCRIPT, var, bin, completer, buf)
     }
 
     fn write_complete(

@@ -100,7 +100,7 @@ impl S3Store {
         &self.location
     }
 
-    /// Refines the store's profile by what an earlier probe of it found, unless the options name
+    /// Corrects the store's profile with the findings of an earlier probe, unless the options name
     /// the profile ([`S3Options::store_profile`]).
     pub fn refine_profile(&self, found: StoreFindings) {
         self.profile.refine(found);

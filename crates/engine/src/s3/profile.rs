@@ -1,5 +1,5 @@
-//! Chooses the profile of a store: by its name, its endpoint or its answers, and refines it by what
-//! a probe found and by what answers show.
+//! Chooses the profile of a store by its name, its endpoint or its answers. The findings of a probe
+//! and later answers then correct single values of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,8 +75,8 @@ impl KnownProfile {
         self.chosen().by
     }
 
-    /// Refines the profile by what a probe of this store found. A profile chosen by its name stays
-    /// as it is.
+    /// Corrects the profile with the findings of a probe of this store. A profile chosen by its
+    /// name stays as it is.
     pub(super) fn refine(&self, found: StoreFindings) {
         let mut chosen = self.chosen();
         if chosen.by == ProfileChoice::Name {
