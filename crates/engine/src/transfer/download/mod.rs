@@ -17,6 +17,7 @@ pub(in crate::transfer) mod modified;
 mod one_stream;
 mod part_hashes;
 mod plan;
+mod published;
 mod ranged;
 mod ranges_to_file;
 mod remembering;

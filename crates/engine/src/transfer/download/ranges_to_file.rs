@@ -39,6 +39,11 @@ impl Context {
         let proof =
             if remembered != plan && proof == Proof::Parts { Proof::InOrder } else { proof };
         let plan = remembered;
+        let finished =
+            self.published_before(path, (version, part_size_bytes), (plan, proof), &recorded);
+        if let Some(report) = finished.await? {
+            return Ok(report);
+        }
         let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
         let opened = match &id {
             Some(id) => Temporary::remembered(path, id, permissions),

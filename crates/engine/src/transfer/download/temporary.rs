@@ -112,9 +112,9 @@ impl Temporary {
 
     /// Gives the file its final name durably: a rename is on disk only when its folder is synced.
     pub(super) fn publish(self) -> io::Result<()> {
-        let folder = folder(&self.target).to_owned();
+        let target = self.target.clone();
         self.publish_unsynced()?;
-        sync_folder(&folder)
+        sync_folder_of(&target)
     }
 
     /// Gives the file its final name; the caller syncs the folder.
@@ -238,7 +238,9 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
     options
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Syncs the folder of a file, which makes the name of the file durable.
+pub(super) fn sync_folder_of(file: &Path) -> io::Result<()> {
+    let folder = folder(file);
     // A folder that is writable but not readable cannot be opened, and some file systems cannot
     // sync folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
