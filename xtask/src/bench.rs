@@ -1,5 +1,5 @@
-//! `cargo xtask bench client|server|tree|bandwidth`: builds the measured programs in release mode
-//! and runs `haul-bench` with them.
+//! `cargo xtask bench client|server|tree|bandwidth|endpoint`: builds the measured programs in
+//! release mode and runs `haul-bench` with them.
 
 use std::process::Command;
 
@@ -32,6 +32,10 @@ pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
     if what == "server" && alone.is_empty() {
         command.arg("--s3s-fs").arg(tools::s3s_fs(&cache)?);
         command.arg("--garage").arg(tools::garage(&cache)?);
+    }
+    if what == "client" {
+        command.arg("--sdks").arg(tools::sdks(&cache)?);
+        command.arg("--transfer-manager").arg(tools::transfer_manager(&cache)?);
     }
     command.args(options);
     succeed(&mut command)

@@ -33,7 +33,9 @@ usage: cargo xtask COMMAND
   docs/semantics.md names
   servers [--full]             start the shared servers, print their variables for a shell, stop \
   them at end of input
-  bench client | server | tree | bandwidth measure haul and its peers in one run
+  bench client | server | tree | bandwidth
+                               measure haul and its peers in one run
+  bench endpoint               start the endpoint of bench client alone, for measurements by hand
   hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test \
   run does
   fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, \
@@ -57,7 +59,11 @@ fn run(arguments: &[String]) -> Result<()> {
         ["check"] => check::check(),
         ["servers"] => servers::hold(servers::Range::Usual),
         ["servers", "--full"] => servers::hold(servers::Range::Full),
-        ["bench", what @ ("client" | "server" | "tree"), rest @ ..] => bench::bench(what, rest),
+        [
+            "bench",
+            what @ ("client" | "server" | "tree" | "bandwidth" | "endpoint"),
+            options @ ..,
+        ] => bench::bench(what, options),
         ["hunt", options @ ..] => hunt::hunt(hunt::Options::parse(options)?),
         ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["help" | "--help" | "-h"] => {

@@ -11,10 +11,17 @@ use crate::cache::{Cache, fingerprint};
 use crate::cargo::{cargo, succeed};
 
 const PEERS: &str = include_str!("../python/peers.txt");
+const SDKS: &str = include_str!("../python/sdks.txt");
 const CLIENTS: &str = include_str!("../python/clients.txt");
 const JS_PACKAGES: &str = include_str!("../js/package.json");
 const JS_LOCK: &str = include_str!("../js/package-lock.json");
 const LOCALSTACK: &str = include_str!("../python/localstack.txt");
+/// The files of the program on AWS's transfer manager, a crate outside the workspace.
+const TRANSFER_MANAGER: [(&str, &str); 3] = [
+    ("Cargo.toml", include_str!("../transfer-manager/Cargo.toml")),
+    ("Cargo.lock", include_str!("../transfer-manager/Cargo.lock")),
+    ("src/main.rs", include_str!("../transfer-manager/src/main.rs")),
+];
 const GARAGE_VERSION: &str = "2.5.0";
 const S3S_FS_VERSION: &str = "0.14.1";
 const NEXTEST_VERSION: &str = "0.9.143";
@@ -39,6 +46,30 @@ pub(crate) fn peers(cache: &Cache) -> Result<PathBuf> {
         );
     }
     Ok(venv)
+}
+
+/// Returns a virtual environment with boto3 on the AWS CRT, and obstore.
+pub(crate) fn sdks(cache: &Cache) -> Result<PathBuf> {
+    venv(cache, "sdks", SDKS, &["3.11", "3.12", "3.13"])
+}
+
+/// Returns the program on AWS's transfer manager: about 4 minutes on two idle cores.
+pub(crate) fn transfer_manager(cache: &Cache) -> Result<PathBuf> {
+    let content = TRANSFER_MANAGER.map(|(_, text)| text).concat();
+    let name = format!("transfer-manager-{}", fingerprint(&content));
+    let folder = cache.tool(&name, |folder| {
+        std::fs::create_dir(folder.join("src")).context("create the folder of the source")?;
+        for (file, text) in TRANSFER_MANAGER {
+            let path = folder.join(file);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        }
+        let mut install = cargo();
+        install.args(["install", "--locked", "--path"]).arg(folder).arg("--root").arg(folder);
+        let build = folder.join("build");
+        succeed(install.env("CARGO_TARGET_DIR", &build))?;
+        std::fs::remove_dir_all(&build).with_context(|| format!("remove {}", build.display()))
+    })?;
+    Ok(folder.join("bin/transfer-manager"))
 }
 
 /// Returns a virtual environment with minio-py, pyarrow and Node.js.

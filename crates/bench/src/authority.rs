@@ -3,8 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) struct Authority {
     /// The CA certificate that clients trust.
@@ -42,4 +46,26 @@ impl Authority {
             ["ca.pem", "server.pem", "server.key"].map(|name| folder.join(name));
         Ok(Self { certificate, server_certificate, server_key })
     }
+
+    /// Returns the TLS configuration of a server with the certificate for 127.0.0.1.
+    pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>> {
+        server_config(&self.server_certificate, &self.server_key)
+    }
+}
+
+/// Returns the TLS configuration of a server with this certificate and key, both PEM.
+pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+    let certificates = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .context("read the certificate")?;
+    let key = PrivateKeyDer::from_pem_file(key).context("read the key")?;
+    let config = ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .context("choose versions of TLS")?
+    .with_no_client_auth()
+    .with_single_cert(certificates, key)
+    .context("use the certificate")?;
+    Ok(Arc::new(config))
 }

@@ -11,10 +11,13 @@
 
 mod authority;
 mod bandwidth;
+mod case;
+mod chart;
 mod client;
 mod contestant;
 mod floor;
-mod floor_download;
+mod goals;
+mod measured;
 mod null_endpoint;
 mod options;
 mod report;
@@ -22,10 +25,12 @@ mod server;
 mod table;
 mod tree;
 
+use std::io::Read as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use null_endpoint::{Conditions, NullEndpoint};
 use options::Options;
 
 fn main() -> ExitCode {
@@ -46,7 +51,16 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((what, rest)) if what == "tree" => tree::bench(&Options::parse(rest, 1)?),
         Some((what, rest)) if what == "bandwidth" => bandwidth::bench(&Options::parse(rest, 1)?),
         Some((what, rest)) if what == "floor" => floor::run(rest),
-        Some((what, rest)) if what == "floor-download" => floor_download::run(rest),
+        Some((what, rest)) if what == "endpoint" => endpoint(&Options::parse(rest, 1)?),
         _ => bail!("{}", options::USAGE),
     }
+}
+
+/// Starts the endpoint of `client` alone, for measurements by hand, until the end of input.
+fn endpoint(options: &Options) -> Result<()> {
+    let delay = options.delay.unwrap_or_default();
+    let conditions = Conditions { delay, refuse_every: options.refuse_every };
+    println!("{}", NullEndpoint::plain(conditions)?.url());
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
 }

@@ -4,54 +4,16 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::contestant::{Contestant, Job};
-use crate::table::{Row, best, peak_mib};
-
-/// All uploads to one endpoint.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) job: Job,
-    pub(crate) rows: Vec<Row>,
-}
+use crate::measured::{Figures, Measured, Ratios};
+use crate::table::Row;
 
 pub(crate) struct Report<'a> {
-    cpu: String,
-    bytes: u64,
-    rounds: u32,
-    cases: &'a [Case],
+    pub(crate) cpu: &'a str,
+    pub(crate) rounds: u32,
+    pub(crate) cases: &'a [Measured],
 }
 
-/// The best round of a contestant.
-struct Line<'a> {
-    row: &'a Row,
-    peak_mib: f64,
-    /// Its CPU relative to haul, and to the floor program that needs least.
-    to_haul: f64,
-    to_floor: f64,
-}
-
-impl Case {
-    fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let cpu = |who: Contestant| best(&self.rows, who.name()).map_or(f64::NAN, Row::cpu_per_gib);
-        let floors = Contestant::ALL.into_iter().filter(|who| who.is_floor());
-        let floor = floors.map(cpu).fold(f64::INFINITY, f64::min);
-        Contestant::ALL.into_iter().filter_map(move |who| {
-            let row = best(&self.rows, who.name())?;
-            Some(Line {
-                row,
-                peak_mib: peak_mib(&self.rows, who.name()),
-                to_haul: row.cpu_per_gib() / cpu(Contestant::Haul),
-                to_floor: row.cpu_per_gib() / floor,
-            })
-        })
-    }
-}
-
-impl<'a> Report<'a> {
-    pub(crate) fn new(bytes: u64, rounds: u32, cases: &'a [Case]) -> Self {
-        Self { cpu: cpu_model(), bytes, rounds, cases }
-    }
-
+impl Report<'_> {
     pub(crate) fn json(&self) -> String {
         let cases: Vec<Value> = self
             .cases
@@ -59,20 +21,15 @@ impl<'a> Report<'a> {
             .map(|case| {
                 let rounds: Vec<Value> = case.rows.iter().map(of_row).collect();
                 let best: Vec<Value> = case
-                    .lines()
-                    .map(|line| {
-                        let mut best = of_row(line.row);
-                        best["peak_mib"] = json!(line.peak_mib);
-                        best["cpu_to_haul"] = json!(line.to_haul);
-                        best["cpu_to_floor"] = json!(line.to_floor);
-                        best
-                    })
+                    .figures()
+                    .iter()
+                    .map(|figures| of_figures(figures, &case.ratios(figures)))
                     .collect();
-                json!({ "case": case.name, "best": best, "rounds": rounds })
+                let (case, bytes) = (case.title(), case.bytes);
+                json!({ "case": case, "bytes": bytes, "best": best, "rounds": rounds })
             })
             .collect();
-        let report =
-            json!({ "cpu": self.cpu, "bytes": self.bytes, "rounds": self.rounds, "cases": cases });
+        let report = json!({ "cpu": self.cpu, "rounds": self.rounds, "cases": cases });
         format!("{report:#}\n")
     }
 }
@@ -87,33 +44,42 @@ fn of_row(row: &Row) -> Value {
     })
 }
 
+fn of_figures(figures: &Figures, ratios: &Ratios) -> Value {
+    json!({
+        "who": figures.who.name(),
+        "wall_seconds": figures.wall_seconds,
+        "cpu_seconds_per_gib": figures.cpu_seconds_per_gib,
+        "peak_mib": figures.peak_mib,
+        "wall_to_haul": ratios.wall_to_haul,
+        "cpu_to_haul": ratios.cpu_to_haul,
+        "cpu_to_floor": ratios.cpu_to_floor,
+    })
+}
+
 /// Prints Markdown, for docs/speed.md.
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (gib, rounds) = (self.bytes >> 30, self.rounds);
-        writeln!(f, "{}; {gib} GiB in the page cache; the best of {rounds} rounds\n", self.cpu)?;
+        writeln!(f, "{}; the best of {} rounds\n", self.cpu, self.rounds)?;
+        writeln!(
+            f,
+            "| case | program | wall s | CPU-s/GiB | peak MiB | wall to haul | CPU to haul | CPU \
+             to floor |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+        )?;
         for case in self.cases {
-            writeln!(
-                f,
-                "| {:<13} | wall s | CPU-s/GiB | peak MiB | to haul | to the floor |",
-                case.name
-            )?;
-            writeln!(
-                f,
-                "| ------------- | -----: | --------: | -------: | ------: | -----------: |"
-            )?;
-            for Line { row, peak_mib, to_haul, to_floor } in case.lines() {
-                let (who, wall, cpu) = (row.who, row.wall.as_secs_f64(), row.cpu_per_gib());
-                // Some jobs have no floor program.
-                let to_floor =
-                    if to_floor > 0.0 { format!("{to_floor:.2}") } else { "–".to_owned() };
+            for figures in case.figures() {
+                let Ratios { wall_to_haul, cpu_to_haul, cpu_to_floor } = case.ratios(&figures);
+                let [wall_to_haul, cpu_to_haul, cpu_to_floor] =
+                    [wall_to_haul, cpu_to_haul, cpu_to_floor]
+                        .map(|ratio| ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}")));
+                let (title, who) = (case.title(), figures.who.name());
+                let (wall, cpu) = (figures.wall_seconds, figures.cpu_seconds_per_gib);
+                let peak = figures.peak_mib;
                 writeln!(
                     f,
-                    "| {who:<13} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | \
-                     {to_floor:>12} |"
+                    "| {title} | {who} | {wall:.2} | {cpu:.2} | {peak:.0} | {wall_to_haul} | \
+                     {cpu_to_haul} | {cpu_to_floor} |"
                 )?;
             }
-            writeln!(f)?;
         }
         Ok(())
     }
@@ -121,8 +87,13 @@ impl fmt::Display for Report<'_> {
 
 /// Returns the model in /proc/cpuinfo, with its numbers: "AMD EPYC" alone has been five
 /// generations.
-fn cpu_model() -> String {
+pub(crate) fn cpu_model() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cpu_of(&info, cores)
+}
+
+fn cpu_of(info: &str, cores: usize) -> String {
     let field = |name: &str| {
         let line =
             info.lines().find(|line| line.split(':').next().is_some_and(|it| it.trim() == name))?;
@@ -130,6 +101,45 @@ fn cpu_model() -> String {
     };
     let [name, family, model] = ["model name", "cpu family", "model"]
         .map(|name| field(name).unwrap_or_else(|| "unknown".to_owned()));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{name} (family {family}, model {model}), {cores} cores")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contestant::Contestant;
+    use crate::measured::tests::measured;
+
+    #[test]
+    fn the_table_and_the_json_have_the_same_figures() {
+        let rows = [(Contestant::Haul, 0.5, 1.0, 20), (Contestant::S5cmd, 3.0, 4.0, 30)];
+        let report =
+            Report { cpu: "A CPU", rounds: 2, cases: &[measured("upload-plain-delay", &rows)] };
+        let text = report.to_string();
+        assert!(text.starts_with("A CPU; the best of 2 rounds\n\n| case |"), "{text}");
+        let lines: Vec<&str> = text.lines().skip(4).collect();
+        let expected = [
+            "| upload-plain-delay | haul | 0.50 | 0.50 | 20 | 1.00 | 1.00 | – |",
+            "| upload-plain-delay | s5cmd | 3.00 | 2.00 | 30 | 6.00 | 4.00 | – |",
+        ];
+        assert_eq!(lines, expected);
+
+        let json: Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(
+            (&json["cpu"], &json["cases"][0]["bytes"]),
+            (&json!("A CPU"), &json!(2_u64 << 30))
+        );
+        let s5cmd = &json["cases"][0]["best"][1];
+        assert_eq!(s5cmd["who"], "s5cmd");
+        assert_eq!(s5cmd["cpu_to_haul"], 4.0);
+        assert_eq!(s5cmd["cpu_to_floor"], Value::Null);
+        assert_eq!(json["cases"][0]["rounds"][0]["user_seconds_per_gib"], 0.125);
+    }
+
+    #[test]
+    fn the_cpu_is_named_with_its_numbers() {
+        let info = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n";
+        assert_eq!(cpu_of(info, 2), "AMD EPYC (family 25, model 17), 2 cores");
+        assert_eq!(cpu_of("", 2), "unknown (family unknown, model unknown), 2 cores");
+    }
 }

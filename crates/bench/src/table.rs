@@ -1,4 +1,4 @@
-//! Prints the figures for people: one row per upload, then the best of each side.
+//! One measured run of a program, and its line for people who watch.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use haul_testkit::process::Usage;
 const GIB: f64 = (1_u64 << 30) as f64;
 const MIB: f64 = (1_u64 << 20) as f64;
 
-/// One measured upload.
+/// One measured run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) who: &'static str,
@@ -47,18 +47,6 @@ impl Row {
             self.peak_mib()
         )
     }
-}
-
-/// Returns the row of `who` with the least CPU: noise only ever adds.
-pub(crate) fn best<'a>(rows: &'a [Row], who: &str) -> Option<&'a Row> {
-    rows.iter()
-        .filter(|row| row.who == who)
-        .min_by(|a, b| a.cpu_per_gib().total_cmp(&b.cpu_per_gib()))
-}
-
-/// Returns the peak memory of `who` over all rounds.
-pub(crate) fn peak_mib(rows: &[Row], who: &str) -> f64 {
-    rows.iter().filter(|row| row.who == who).map(Row::peak_mib).fold(0.0, f64::max)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people: 52 bits are enough")]

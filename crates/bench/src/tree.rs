@@ -97,7 +97,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
             println!("{}", best(&rows, who, step).context("nothing was measured")?.line());
         }
     }
-    if options.without.as_deref() == Some(Who::S5cmd.name()) {
+    if options.leaves_out(Who::S5cmd.name()) {
         return Ok(());
     }
     let of = |who| best(&rows, who, Step::Up).context("nothing was measured");
@@ -116,7 +116,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
 impl Who {
     fn measured(options: &Options) -> Vec<Self> {
         let mut all = vec![Self::Haul, Self::S5cmd, Self::Rclone, Self::AwsCli];
-        all.retain(|who| options.without.as_deref() != Some(who.name()));
+        all.retain(|who| !options.leaves_out(who.name()));
         all
     }
 
@@ -242,8 +242,9 @@ fn best(rows: &[Row], who: Who, step: Step) -> Option<&Row> {
         .min_by(|a, b| a.cpu_per_thousand().total_cmp(&b.cpu_per_thousand()))
 }
 
-/// Writes files of 4 to 16 KiB with different content; returns their total length.
-fn write_tree(folder: &Path, files: u64, file_bytes: Option<usize>) -> Result<u64> {
+/// Writes files of 4 to 16 KiB, or of this length, with different content; returns their total
+/// length.
+pub(crate) fn write_tree(folder: &Path, files: u64, file_bytes: Option<usize>) -> Result<u64> {
     let (mut state, mut total) = (0x9E37_79B9_7F4A_7C15_u64, 0);
     let mut content = vec![0; file_bytes.unwrap_or(0).next_multiple_of(8).max(16 << 10)];
     for number in 0..files {

@@ -156,6 +156,18 @@ fn stored(head: &Head, body: &Discarded) -> Vec<u8> {
     answer("200 OK", &headers, "")
 }
 
+/// The response to a request that a busy store refuses.
+pub(super) fn slow_down(head: &Head) -> Vec<u8> {
+    // A response to HEAD has no body.
+    let body = if head.method == "HEAD" {
+        ""
+    } else {
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code><Message>Please \
+         reduce your request rate.</Message></Error>"
+    };
+    answer("503 Slow Down", &[("content-type", "application/xml")], body)
+}
+
 fn header_only(length: u64, is_generated: bool) -> Vec<u8> {
     let checksum = if is_generated { checksum_headers(length) } else { String::new() };
     object_head("200 OK", length, &checksum)

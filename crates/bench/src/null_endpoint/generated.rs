@@ -37,7 +37,7 @@ pub(super) fn checksum(length: u64) -> String {
 }
 
 /// Returns the bytes that a `Range` header names.
-pub(super) fn range(header: &str, length: u64) -> Option<Range<u64>> {
+pub(crate) fn range(header: &str, length: u64) -> Option<Range<u64>> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
     let first = first.parse().ok()?;
     let end = if last.is_empty() { length } else { last.parse::<u64>().ok()? + 1 };

@@ -7,18 +7,18 @@ use super::wire::Wire;
 
 const HEADERS_MAX: usize = 100;
 
-pub(super) struct Head {
-    pub(super) method: String,
+pub(crate) struct Head {
+    pub(crate) method: String,
     /// The path, percent-encoded, with the bucket.
-    pub(super) path: String,
-    pub(super) query: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
     /// The headers, names in lower case.
     headers: Vec<(String, String)>,
 }
 
 impl Head {
     /// Reads the next head; `None` if the client has closed the connection.
-    pub(super) fn read(reader: &mut Reader<impl Wire>) -> io::Result<Option<Self>> {
+    pub(crate) fn read(reader: &mut Reader<impl Wire>) -> io::Result<Option<Self>> {
         let Some(first) = reader.line()? else { return Ok(None) };
         let mut words = first.split(' ');
         let (Some(method), Some(target)) = (words.next(), words.next()) else {
@@ -44,12 +44,12 @@ impl Head {
         }
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Iterates over the checksums of the body in headers.
-    pub(super) fn checksums(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn checksums(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers
             .iter()
             .filter(|(name, _)| is_checksum(name))
@@ -57,19 +57,19 @@ impl Head {
     }
 
     /// Returns the value of a parameter; empty for one without a value.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    pub(super) fn expects_continue(&self) -> bool {
+    pub(crate) fn expects_continue(&self) -> bool {
         self.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
     }
 }
 
 /// Accepts `x-amz-checksum-crc32`, but not `x-amz-checksum-algorithm` and `-type`, which announce
 /// one.
-pub(super) fn is_checksum(name: &str) -> bool {
+pub(crate) fn is_checksum(name: &str) -> bool {
     name.strip_prefix("x-amz-checksum-")
         .is_some_and(|rest| !matches!(rest, "algorithm" | "type" | "mode"))
 }

@@ -5,13 +5,18 @@
 //! at the other end (`recv` with `MSG_TRUNC` discards in the kernel). Over TLS it must decrypt.
 //! Checksums are echoed as sent, in a header or in the trailer, so that clients count their parts
 //! as verified; signatures are ignored. One thread per connection, in the process of the benchmark.
+//! GETs of [`generated`] objects are answered with bytes, whole or in ranges. [`Conditions`] make
+//! the endpoint as slow and as busy as a store far away.
 
 mod answers;
 mod body;
+mod conditions;
 pub(crate) mod generated;
-mod head;
-mod reader;
-mod wire;
+pub(crate) mod head;
+pub(crate) mod reader;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -19,10 +24,10 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use self::answers::{Answer, Objects};
+pub(crate) use self::conditions::Conditions;
+use self::conditions::Traffic;
 use self::head::Head;
 use self::reader::Reader;
 use self::wire::{Plain, Tls, Wire};
@@ -36,37 +41,25 @@ pub(crate) struct NullEndpoint {
 
 impl NullEndpoint {
     /// Starts plain HTTP on a free loopback port.
-    pub(crate) fn plain() -> Result<Self> {
-        Self::start(None)
+    pub(crate) fn plain(conditions: Conditions) -> Result<Self> {
+        Self::start(None, conditions)
     }
 
     /// Starts TLS, with the server certificate of this authority.
-    pub(crate) fn tls(authority: &Authority) -> Result<Self> {
-        let certificates = CertificateDer::pem_file_iter(&authority.server_certificate)
-            .and_then(Iterator::collect)
-            .context("read the certificate")?;
-        let key = PrivateKeyDer::from_pem_file(&authority.server_key).context("read the key")?;
-        let config = ServerConfig::builder_with_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .context("choose versions of TLS")?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .context("use the certificate")?;
-        Self::start(Some(Arc::new(config)))
+    pub(crate) fn tls(authority: &Authority, conditions: Conditions) -> Result<Self> {
+        Self::start(Some(authority.server_config()?), conditions)
     }
 
-    fn start(tls: Option<Arc<ServerConfig>>) -> Result<Self> {
+    fn start(tls: Option<Arc<ServerConfig>>, conditions: Conditions) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen")?;
         let address = listener.local_addr().context("listen")?;
-        let (objects, is_tls) = (Arc::new(Objects::default()), tls.is_some());
+        let (state, is_tls) = (Arc::new(State::under(conditions)), tls.is_some());
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let (objects, tls) = (Arc::clone(&objects), tls.clone());
+                let (state, tls) = (Arc::clone(&state), tls.clone());
                 // A client that closes the connection ends its thread; any error shows in the
                 // client's exit code.
-                thread::spawn(move || serve(socket, tls, &objects).unwrap_or_default());
+                thread::spawn(move || serve(socket, tls, &state).unwrap_or_default());
             }
         });
         Ok(Self { address, tls: is_tls })
@@ -81,23 +74,39 @@ impl NullEndpoint {
     }
 }
 
-fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, objects: &Objects) -> Result<()> {
+/// What the connections share.
+struct State {
+    objects: Objects,
+    traffic: Traffic,
+}
+
+impl State {
+    fn under(conditions: Conditions) -> Self {
+        Self { objects: Objects::default(), traffic: Traffic::under(conditions) }
+    }
+}
+
+fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &State) -> Result<()> {
     socket.set_nodelay(true)?;
     match tls {
-        None => converse(Plain::new(socket), objects),
-        Some(config) => converse(Tls::new(socket, config)?, objects),
+        None => converse(Plain::new(socket), state),
+        Some(config) => converse(Tls::accept(socket, config)?, state),
     }
 }
 
 /// Serves requests until the client closes the connection.
-fn converse(wire: impl Wire, objects: &Objects) -> Result<()> {
+fn converse(wire: impl Wire, state: &State) -> Result<()> {
     let mut reader = Reader::new(wire);
     while let Some(head) = Head::read(&mut reader)? {
         if head.expects_continue() {
             reader.wire().send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = body::discard(&mut reader, &head)?;
-        match objects.answer(&head, &body) {
+        if state.traffic.delay_and_refuse() {
+            reader.wire().send(&answers::slow_down(&head))?;
+            continue;
+        }
+        match state.objects.answer(&head, &body) {
             Answer::Whole(answer) => reader.wire().send(&answer)?,
             Answer::Generated { head, range } => {
                 reader.wire().send(&head)?;

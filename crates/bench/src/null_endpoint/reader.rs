@@ -8,7 +8,7 @@ use super::wire::Wire;
 const BUFFER_BYTES: usize = 4096;
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
-pub(super) struct Reader<W> {
+pub(crate) struct Reader<W> {
     wire: W,
     buffer: Box<[u8]>,
     begin: usize,
@@ -16,16 +16,16 @@ pub(super) struct Reader<W> {
 }
 
 impl<W: Wire> Reader<W> {
-    pub(super) fn new(wire: W) -> Self {
+    pub(crate) fn new(wire: W) -> Self {
         Self { wire, buffer: vec![0; BUFFER_BYTES].into(), begin: 0, end: 0 }
     }
 
-    pub(super) fn wire(&mut self) -> &mut W {
+    pub(crate) fn wire(&mut self) -> &mut W {
         &mut self.wire
     }
 
     /// Returns the next line without its end; `None` if the connection was closed before it.
-    pub(super) fn line(&mut self) -> io::Result<Option<String>> {
+    pub(crate) fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         loop {
             if self.begin == self.end {
@@ -53,12 +53,12 @@ impl<W: Wire> Reader<W> {
     }
 
     /// Returns the next line; a missing one is an error.
-    pub(super) fn needed_line(&mut self) -> io::Result<String> {
+    pub(crate) fn needed_line(&mut self) -> io::Result<String> {
         self.line()?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
     /// Discards `bytes` bytes.
-    pub(super) fn discard(&mut self, mut bytes: u64) -> io::Result<()> {
+    pub(crate) fn discard(&mut self, mut bytes: u64) -> io::Result<()> {
         while bytes > 0 {
             match self.discard_some(bytes)? {
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
@@ -69,7 +69,7 @@ impl<W: Wire> Reader<W> {
     }
 
     /// Discards up to `most` bytes: those of the buffer first.
-    pub(super) fn discard_some(&mut self, most: u64) -> io::Result<u64> {
+    pub(crate) fn discard_some(&mut self, most: u64) -> io::Result<u64> {
         if self.begin == self.end {
             return self.wire.discard(most);
         }
@@ -79,7 +79,7 @@ impl<W: Wire> Reader<W> {
     }
 
     /// Reads some bytes: those of the buffer first.
-    pub(super) fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.begin == self.end {
             return self.wire.fill(into);
         }

@@ -6,7 +6,8 @@ use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use socket2::Socket;
 
 /// The maximum bytes that one call discards.
@@ -17,8 +18,8 @@ const MSG_TRUNC: i32 = 0x20;
 /// Linux's `MSG_WAITALL`: one call and one wake-up for many segments.
 const MSG_WAITALL: i32 = 0x100;
 
-/// A connection of a client.
-pub(super) trait Wire {
+/// A connection, seen from either end.
+pub(crate) trait Wire {
     /// Reads some bytes; 0 at the end.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
@@ -29,14 +30,14 @@ pub(super) trait Wire {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-pub(super) struct Plain {
+pub(crate) struct Plain {
     socket: Socket,
     /// Never written to, so it takes no memory.
     sink: Box<[MaybeUninit<u8>]>,
 }
 
 impl Plain {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: TcpStream) -> Self {
         Self { socket: socket.into(), sink: Box::new_uninit_slice(DISCARD_BYTES_MAX) }
     }
 }
@@ -56,22 +57,33 @@ impl Wire for Plain {
     }
 }
 
-pub(super) struct Tls {
-    stream: StreamOwned<ServerConnection, TcpStream>,
+pub(crate) struct Tls<S> {
+    stream: S,
     sink: Box<[u8]>,
 }
 
-impl Tls {
-    pub(super) fn new(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Self {
-            stream: StreamOwned::new(connection, socket),
-            sink: vec![0; DISCARD_BYTES_MAX].into(),
-        })
+impl<S> Tls<S> {
+    fn over(stream: S) -> Self {
+        Self { stream, sink: vec![0; DISCARD_BYTES_MAX].into() }
     }
 }
 
-impl Wire for Tls {
+impl Tls<StreamOwned<ServerConnection, TcpStream>> {
+    pub(crate) fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self::over(StreamOwned::new(connection, socket)))
+    }
+}
+
+impl Tls<StreamOwned<ClientConnection, TcpStream>> {
+    pub(crate) fn connect(socket: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
+        let name = ServerName::from(socket.peer_addr()?.ip());
+        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        Ok(Self::over(StreamOwned::new(connection, socket)))
+    }
+}
+
+impl<S: Read + Write> Wire for Tls<S> {
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)
     }
