@@ -20,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use haul_parts::lanes::{LaneInput, Md5Stream};
+use haul_parts::lanes::{LaneInput, Md5Lanes, Md5Stream};
 
 use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
@@ -54,6 +54,8 @@ struct Shared {
     work: Condvar,
     /// Signals that bytes were hashed.
     hashed: Condvar,
+    /// Replaces the lanes that this machine chose.
+    lanes: Option<Md5Lanes>,
 }
 
 /// The MD5 of one part in the pool. Dropping it discards the part.
@@ -83,6 +85,10 @@ impl Drop for Md5Pool {
 }
 
 impl Shared {
+    fn lanes(&self) -> &Md5Lanes {
+        self.lanes.as_ref().unwrap_or_else(|| &LANES)
+    }
+
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +113,7 @@ impl Shared {
             let waited = self.hashed.wait_timeout(parts, patience);
             return waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        match parts.take_group(LANES.streams()) {
+        match parts.take_group(self.lanes().streams()) {
             Some(group) => self.advance(parts, group),
             // Another thread is hashing the waiting bytes.
             None => self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner),
@@ -129,7 +135,7 @@ impl Shared {
                 bytes: &waiting.front()[..step],
             })
             .collect();
-        LANES.update(&mut jobs);
+        self.lanes().update(&mut jobs);
         let hashed_bytes = step * jobs.len();
         group.iter_mut().for_each(|member| member.waiting.advance(step));
         let mut parts = self.parts();
@@ -170,8 +176,10 @@ impl PartMd5 {
             parts = self.shared.wait(parts, since);
             if since.elapsed() >= PATIENCE {
                 // After one wait, wait until far fewer bytes are held: otherwise the next block
-                // would wait too.
+                // would wait too. The part must be urgent then: once the pool is no longer full, no
+                // thread would hash it for any other reason.
                 limit_bytes = COMPANY_WAITING_BYTES;
+                parts.make_full(self.number);
             }
         }
     }
@@ -225,6 +233,7 @@ impl Drop for PartMd5 {
 
 #[cfg(test)]
 mod tests {
+    use haul_parts::lanes::Choice;
     use haul_parts::{ChecksumAlgorithm, Hasher};
     use proptest::prelude::*;
 
@@ -344,6 +353,32 @@ mod tests {
             assert!(pool.shared.parts().waiting_bytes <= PART_WAITING_MAX_BYTES);
         }
         assert_eq!(part.finish(), md5(&block.repeat(blocks)));
+    }
+
+    /// Regression: s5cmd sent four parts of 16 MiB to a busy machine. All four callers waited
+    /// because the pool was full, hashed until it was not, and then waited for a thread to hash the
+    /// rest of their own part, which no thread was due to do. The uploads hung forever.
+    #[test]
+    fn callers_that_waited_for_a_full_pool_do_not_hang() {
+        // Side by side even where one by one is faster: a group of three is then too small.
+        let lanes = Some(Md5Lanes::new(Choice::SideBySide { streams_min: 2 }));
+        let pool = Md5Pool { shared: Arc::new(Shared { lanes, ..Shared::default() }) };
+        pool.shared.parts().threads = Threads::Running;
+        let block = Bytes::from(vec![7; 1 << 20]);
+        // Together more than the pool holds, each less than makes a part urgent.
+        let blocks = 1 + POOL_WAITING_MAX_BYTES / (3 << 20);
+        assert!(blocks << 20 < PART_WAITING_ENOUGH_BYTES);
+        let mut parts = [(); 3].map(|()| pool.part());
+        let (done, is_done) = std::sync::mpsc::channel();
+        let hashed = block.repeat(blocks);
+        std::thread::spawn(move || {
+            for part in &mut parts {
+                (0..blocks).for_each(|_| part.take(block.clone()));
+            }
+            let _ = done.send(parts.map(PartMd5::finish));
+        });
+        let hashes = is_done.recv_timeout(Duration::from_secs(20)).expect("the callers hang");
+        assert_eq!(hashes, [md5(&hashed); 3]);
     }
 
     #[test]

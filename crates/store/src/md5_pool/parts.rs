@@ -106,6 +106,13 @@ impl Parts {
         (!group.is_empty()).then_some(group)
     }
 
+    /// Marks a part as one with too many waiting bytes, so that it is hashed even alone.
+    pub(super) fn make_full(&mut self, number: u64) {
+        if let Some(part) = self.by_number.get_mut(&number) {
+            part.urgency = part.urgency.max(Urgency::Full);
+        }
+    }
+
     pub(super) fn waiting_of(&self, number: u64) -> usize {
         self.by_number.get(&number).map_or(0, |part| part.waiting.size_bytes)
     }

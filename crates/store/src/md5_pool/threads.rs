@@ -4,7 +4,6 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
-use super::measured::LANES;
 
 /// The maximum number of threads; also limited by the number of processors.
 const THREADS_MAX: usize = 8;
@@ -43,7 +42,7 @@ fn run(shared: &Shared) {
     be_nice();
     let mut parts = shared.parts();
     while parts.threads != Threads::Ended {
-        parts = match parts.take_group(LANES.streams()) {
+        parts = match parts.take_group(shared.lanes().streams()) {
             Some(group) => shared.advance(parts, group),
             None => shared.work.wait(parts).unwrap_or_else(PoisonError::into_inner),
         };
