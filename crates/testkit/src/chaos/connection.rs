@@ -96,6 +96,7 @@ impl Link {
                 Fault::DropAnswer
                 | Fault::CutAnswer { .. }
                 | Fault::FlipAnswerBit { .. }
+                | Fault::WithDate(_)
                 | Fault::KeepAlive { .. },
             )
             | None => {}
@@ -246,7 +247,12 @@ async fn relay(
             record.answered(index, 200);
             return Ok(Next::Close);
         }
-        client.write_all(&head.bytes).await?;
+        match fault {
+            Some(Fault::WithDate(date)) => {
+                client.write_all(&head.with_header("date", date).bytes).await?;
+            }
+            _ => client.write_all(&head.bytes).await?,
+        }
         if head.is_interim() {
             continue;
         }

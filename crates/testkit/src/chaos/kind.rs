@@ -16,6 +16,7 @@ pub enum Kind {
     GetObject,
     HeadObject,
     DeleteObject,
+    GetBucketLifecycleConfiguration,
     /// Any other operation on a bucket, or on buckets.
     Other,
 }
@@ -35,6 +36,7 @@ impl Kind {
             ("DELETE", true) if has("uploadId") => Self::AbortMultipartUpload,
             ("GET", true) if has("uploadId") => Self::ListParts,
             ("GET", false) if has("uploads") => Self::ListMultipartUploads,
+            ("GET", false) if has("lifecycle") => Self::GetBucketLifecycleConfiguration,
             ("PUT", true) if copy_source.is_some() => Self::CopyObject,
             ("PUT", true) => Self::PutObject,
             ("GET", true) => Self::GetObject,
@@ -53,6 +55,7 @@ impl Kind {
                 | Self::ListMultipartUploads
                 | Self::GetObject
                 | Self::HeadObject
+                | Self::GetBucketLifecycleConfiguration
                 | Self::Other
         )
     }

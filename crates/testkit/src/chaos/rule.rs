@@ -55,6 +55,9 @@ pub enum Fault {
         /// The position of the byte, from 0.
         at_byte: u64,
     },
+    /// The `Date` of the answer is replaced by this value, as by a store or a proxy whose clock is
+    /// wrong.
+    WithDate(String),
     /// The client's connection is closed after this many bytes of the response's body.
     CutAnswer {
         /// The bytes of the body that the client still receives.

@@ -54,6 +54,20 @@ impl Head {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the first line and the headers with another value of `name`, whose own spelling is
+    /// lost.
+    pub(super) fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut headers = self.headers.clone();
+        headers.retain(|(present, _)| present != name);
+        headers.push((name.to_owned(), value.to_owned()));
+        let mut text = self.first.join(" ");
+        for (name, value) in &headers {
+            text += &format!("\r\n{name}: {value}");
+        }
+        text += "\r\n\r\n";
+        Self { bytes: text.into_bytes(), first: self.first.clone(), headers }
+    }
+
     fn framing(&self) -> Option<Framing> {
         if self
             .header("transfer-encoding")
