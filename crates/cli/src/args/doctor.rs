@@ -15,4 +15,8 @@ pub(crate) struct DoctorArgs {
     /// Write although the store does not tell whether the bucket has a default retention
     #[arg(long)]
     pub(crate) assume_no_retention: bool,
+    /// Write although the store does not tell whether the bucket keeps versions, nor lets any be
+    /// removed
+    #[arg(long)]
+    pub(crate) assume_no_versions: bool,
 }

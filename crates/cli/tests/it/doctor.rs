@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
+use haul_testkit::files::MIB;
 use haul_testkit::process::{Finished, Running, Signal};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::world::{
 };
 
 /// Counts everything in a bucket: versions, delete markers and uploads.
-const LEFT: &str = "v = s3.list_object_versions(Bucket=args[0])\n\
+pub(crate) const LEFT: &str = "v = s3.list_object_versions(Bucket=args[0])\n\
     u = s3.list_multipart_uploads(Bucket=args[0])\n\
     answer(sorted([x['Key'] for x in v.get('Versions', []) + v.get('DeleteMarkers', [])] + \
     [x['Key'] for x in u.get('Uploads', [])]))\n";
@@ -24,11 +25,11 @@ fn doctor(world: &World, store: &TestStore, bucket: &str) -> std::process::Comma
     command
 }
 
-fn report(finished: &Finished) -> Value {
+pub(crate) fn report(finished: &Finished) -> Value {
     event(finished, "doctor")
 }
 
-fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     let checks = report["checks"].as_array().unwrap();
     checks
         .iter()
@@ -36,7 +37,7 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no check {name}: {report:#}"))
 }
 
-fn verdict<'a>(report: &'a Value, name: &str) -> &'a str {
+pub(crate) fn verdict<'a>(report: &'a Value, name: &str) -> &'a str {
     check(report, name)["verdict"].as_str().unwrap()
 }
 
@@ -151,7 +152,7 @@ fn a_killed_run_is_removed_by_the_next_at_haul_serve() {
     survives_kills(&world, server.store(), &bucket);
 }
 
-const MAKE_VERSIONED: &str = "s3.put_bucket_versioning(Bucket=args[0], \
+pub(crate) const MAKE_VERSIONED: &str = "s3.put_bucket_versioning(Bucket=args[0], \
     VersioningConfiguration={'Status': 'Enabled'})\nanswer(1)\n";
 
 #[test]
@@ -310,4 +311,25 @@ fn an_interrupted_run_cleans_up() {
     let finished = running.finish(LIMIT).unwrap();
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
     assert_eq!(python(real, LEFT, &[&bucket]), serde_json::json!([]));
+}
+
+/// A link on which nothing arrives: the run ends within the time of its measurements, and reports
+/// what it could not test.
+#[test]
+fn a_stalled_link_delays_no_run_by_minutes() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
+    proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: MIB }).always());
+    let store = server.store().at(proxy.endpoint());
+    let finished = finish(&mut doctor(&world, &store, &bucket));
+    assert!(finished.wall.as_secs() < 120, "it took {:?}", finished.wall);
+    let report = report(&finished);
+    assert_eq!(verdict(&report, "unequal parts"), "not-tested");
+    assert_ne!(verdict(&report, "up, 1 connection"), "ok", "{report:#}");
+    assert_eq!(verdict(&report, "down, 1 connection"), "not-tested");
+    assert_eq!(verdict(&report, "scratch"), "ok");
+    assert_keys(server.store(), &bucket, &[]);
+    assert_no_upload_left(server.store(), &bucket);
 }

@@ -31,6 +31,8 @@ pub struct LifecycleRule {
     pub enabled: bool,
     /// The objects that it applies to: `everything`, `keys that begin with logs/`, …
     pub scope: String,
+    /// The beginning of the keys that it applies to; empty for all keys.
+    pub prefix: String,
     /// Its actions: `aborts unfinished uploads after 7 days`, …
     pub actions: Vec<String>,
     /// The days after which it aborts unfinished uploads, if it does.
@@ -223,6 +225,7 @@ fn described(rule: Node<'_, '_>) -> LifecycleRule {
         id: text_of(rule, "ID").unwrap_or_default(),
         enabled: text_of(rule, "Status").is_some_and(|status| status.trim() == "Enabled"),
         scope: scope(rule),
+        prefix: prefix(rule),
         actions,
         abort_days,
     }
@@ -255,11 +258,19 @@ fn action(node: Node<'_, '_>) -> Option<String> {
     })
 }
 
-fn scope(rule: Node<'_, '_>) -> String {
+/// Returns the element that has the conditions of a rule.
+fn conditions<'a, 'input>(rule: Node<'a, 'input>) -> Node<'a, 'input> {
     let filter = child(rule, "Filter");
-    let holder = filter.and_then(|filter| child(filter, "And")).or(filter).unwrap_or(rule);
+    filter.and_then(|filter| child(filter, "And")).or(filter).unwrap_or(rule)
+}
+
+fn prefix(rule: Node<'_, '_>) -> String {
+    text_of(conditions(rule), "Prefix").unwrap_or_default()
+}
+
+fn scope(rule: Node<'_, '_>) -> String {
     let mut words = Vec::new();
-    for node in holder.children().filter(|node| node.is_element()) {
+    for node in conditions(rule).children().filter(|node| node.is_element()) {
         match node.tag_name().name() {
             "Prefix" => {
                 let prefix: String = node.children().filter_map(|text| text.text()).collect();

@@ -44,6 +44,11 @@ pub async fn rules(
     }
 }
 
+/// Parses the rules of an answer to GetBucketLifecycleConfiguration.
+pub(crate) fn rules_of(xml: &str) -> Result<Vec<LifecycleRule>, DocumentError> {
+    if xml.trim().is_empty() { Ok(Vec::new()) } else { document::rules(xml) }
+}
+
 /// Adds the rule that aborts uploads below `prefix` that are unfinished `days` after they began, or
 /// changes its days. Every other rule stays unchanged.
 ///

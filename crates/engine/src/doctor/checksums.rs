@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, Hasher};
+use http::Method;
 
-use super::permissions::{CONTENT, denied};
-use super::request::{Answered, put, shown};
+use super::permissions::{CONTENT, denied, support};
+use super::request::{Answered, has_failed, put, request, shown};
 use super::{Doctor, Group, Verdict};
 use crate::remote::{StoreErrorKind, Support};
 use crate::s3::{ProbeBody, ProbeRequest};
@@ -16,6 +17,7 @@ const OF_TRAILER: ChecksumAlgorithm = ChecksumAlgorithm::Crc64Nvme;
 impl Doctor<'_> {
     pub(super) async fn check_checksums(&mut self) {
         let content = Bytes::from_static(CONTENT);
+        let mut is_asked = false;
         for algorithm in ChecksumAlgorithm::ALL {
             let right = Hasher::checksum(algorithm, CONTENT);
             let wrong = Hasher::checksum(algorithm, b"other bytes");
@@ -30,11 +32,37 @@ impl Doctor<'_> {
             };
             let support = self.record(name, &found);
             self.findings.checksums.insert(algorithm, support);
+            let is_stored = [Support::Yes, Support::Ignored].contains(&support);
+            if !is_asked && is_stored && algorithm != ChecksumAlgorithm::Md5 {
+                is_asked = true;
+                self.check_checksum_mode(algorithm).await;
+            }
         }
         let right = Hasher::checksum(OF_TRAILER, CONTENT);
         let wrong = Hasher::checksum(OF_TRAILER, b"other bytes");
         let found = self.right_and_wrong(with_trailer(&right), with_trailer(&wrong)).await;
         self.findings.trailers = self.record("trailers", &found);
+    }
+
+    /// Checks whether HeadObject returns the checksum that the object was written with.
+    async fn check_checksum_mode(&mut self, algorithm: ChecksumAlgorithm) {
+        let asked = request(Method::HEAD, "").with("x-amz-checksum-mode", "ENABLED");
+        let answered = self.send("checksum", asked).await;
+        let (support, verdict, detail) = match &answered {
+            Err(no_answer) => (Support::Unknown, Verdict::NotTested, no_answer.reason()),
+            Ok(answer) if answer.header(algorithm.header_name()).is_some() => {
+                (Support::Yes, Verdict::Ok, "HeadObject returns the checksum".to_owned())
+            }
+            Ok(answer) if answer.is_success() => {
+                (Support::Ignored, Verdict::No, "ignored: HeadObject returns none".to_owned())
+            }
+            Ok(answer) => match support(&answered) {
+                Support::No => (Support::No, Verdict::No, format!("refused ({})", shown(answer))),
+                other => (other, Verdict::NotTested, format!("unknown ({})", shown(answer))),
+            },
+        };
+        self.findings.checksum_mode = support;
+        self.note(Group::Checksums, "checksum mode", verdict, detail);
     }
 
     async fn right_and_wrong(
@@ -66,6 +94,9 @@ fn judge((right, wrong): &(Answered, Option<Answered>)) -> (Support, Verdict, St
         Err(no_answer) => return unknown(no_answer.reason()),
     };
     let wrong_answer = match wrong {
+        None if has_failed(right_answer) => {
+            return unknown(format!("unknown ({})", shown(right_answer)));
+        }
         None if denied(right) => return unknown(format!("denied ({})", shown(right_answer))),
         None => {
             let detail = format!("refused ({})", shown(right_answer));
@@ -81,7 +112,7 @@ fn judge((right, wrong): &(Answered, Option<Answered>)) -> (Support, Verdict, St
     let error = wrong_answer.error(crate::remote::Operation::PutObject);
     match error.kind {
         StoreErrorKind::BadDigest | StoreErrorKind::Rejected => {
-            let detail = format!("verified: a wrong one is {}", shown(wrong_answer));
+            let detail = format!("verified: a wrong one is refused ({})", shown(wrong_answer));
             (Support::Yes, Verdict::Ok, detail)
         }
         _ => unknown(format!("a wrong one got {}", shown(wrong_answer))),

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haul_parts::UploadMarker;
-use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
-use super::request::{of_bucket, request};
+use super::bucket_versions::Versions;
+use super::request::of_bucket;
 use super::scratch::ScratchId;
 use super::versions::versions_of;
 use super::{Doctor, DoctorStop, Group, Verdict};
@@ -26,12 +26,17 @@ const CLEANUP_MAX: Duration = Duration::from_secs(120);
 /// The names that every run uses: some stores list an upload only by its whole key.
 const UPLOAD_NAMES: [&str; 4] = ["parts", "completed", "unequal", "throughput"];
 
+/// The names of the other objects of a run.
+const OBJECT_NAMES: [&str; 4] = ["absent", "checksum", "condition", "marker"];
+
 /// What is below a prefix.
 #[derive(Debug, Default)]
 struct Found {
     /// Keys, with their version ids in a bucket with versions.
     objects: BTreeSet<(String, Option<String>)>,
     uploads: Vec<UploadRef>,
+    /// Keys whose versions are not listed: they are removed one after the other.
+    unlisted: BTreeSet<String>,
 }
 
 impl Doctor<'_> {
@@ -42,6 +47,15 @@ impl Doctor<'_> {
         for (key, version) in found.objects {
             if let Some(id) = self.scratch.earlier(&key) {
                 ids.entry(id).or_default().objects.insert((key, version));
+            }
+        }
+        for key in found.unlisted {
+            if let Some(id) = self.scratch.earlier(&key) {
+                let names = UPLOAD_NAMES.iter().chain(&OBJECT_NAMES);
+                // A delete marker hides a key from the listing.
+                let folder = self.scratch.folder_of(&id);
+                let keys = names.map(|name| format!("{folder}{name}"));
+                ids.entry(id).or_default().unlisted.extend(keys);
             }
         }
         for upload in found.uploads {
@@ -96,9 +110,12 @@ impl Doctor<'_> {
             }
         }
         for (key, version) in std::mem::take(&mut self.created) {
-            // Without a version id, a removal in a bucket with versions would add a marker.
-            if version.is_some() || !self.is_versioned {
-                found.objects.insert((key, version));
+            match version {
+                Some(_) => drop(found.objects.insert((key, version))),
+                None if self.versions == Versions::None => {
+                    found.objects.insert((key, None));
+                }
+                None => drop(found.unlisted.insert(key)),
             }
         }
         let mut problems = self.remove(&found).await;
@@ -115,11 +132,20 @@ impl Doctor<'_> {
     }
 
     async fn found_below(&self, prefix: &str) -> Found {
-        let objects = match self.versions_below(prefix).await {
-            Some(versions) => versions,
-            None => self.objects_below(prefix).await,
+        let uploads = self.uploads_below(prefix).await;
+        let listed = match self.versions {
+            Versions::None => None,
+            _ => self.versions_below(prefix).await,
         };
-        Found { objects, uploads: self.uploads_below(prefix).await }
+        if let Some(objects) = listed {
+            return Found { objects, uploads, ..Found::default() };
+        }
+        let keys = self.objects_below(prefix).await;
+        if self.versions == Versions::None {
+            let objects = keys.into_iter().map(|key| (key, None)).collect();
+            return Found { objects, uploads, ..Found::default() };
+        }
+        Found { unlisted: keys, uploads, ..Found::default() }
     }
 
     /// Returns `None` if the store lists no versions, or does not let us see them.
@@ -148,7 +174,7 @@ impl Doctor<'_> {
         Some(found)
     }
 
-    async fn objects_below(&self, prefix: &str) -> BTreeSet<(String, Option<String>)> {
+    async fn objects_below(&self, prefix: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut continuation = None;
         for _ in 0..PAGES_MAX {
@@ -159,7 +185,7 @@ impl Doctor<'_> {
                 if let ListingEntry::Object { key, .. } = entry
                     && key.starts_with(prefix)
                 {
-                    found.insert((key, None));
+                    found.insert(key);
                 }
             }
             continuation = page.next;
@@ -213,18 +239,29 @@ impl Doctor<'_> {
                 Err(error) => problems.push(format!("upload of {}: {error}", upload.object.key)),
             }
         }
+        let is_marker = |key: &str| key.ends_with("/marker");
         let (markers, others): (Vec<_>, Vec<_>) =
-            found.objects.iter().partition(|(key, _)| key.ends_with("/marker"));
-        for (key, version) in others.into_iter().chain(markers) {
-            let query = version.as_ref().map_or_else(String::new, |version| {
-                format!("versionId={}", utf8_percent_encode(version, NON_ALPHANUMERIC))
-            });
-            match self.send_to(key, &request(Method::DELETE, &query)).await {
-                Ok(answer) if answer.is_success() || answer.status == 404 => {}
-                Ok(answer) => problems.push(format!("{key}: {}", super::request::shown(&answer))),
-                Err(no_answer) => problems.push(format!("{key}: {}", no_answer.reason())),
-            }
+            found.objects.iter().partition(|(key, _)| is_marker(key));
+        let (last, first): (Vec<_>, Vec<_>) = found.unlisted.iter().partition(|key| is_marker(key));
+        for (key, version) in others {
+            problems.extend(self.remove_one(key, version.as_deref()).await.err());
+        }
+        for key in first {
+            problems.extend(self.remove_each_version(key).await.err());
+        }
+        for (key, version) in markers {
+            problems.extend(self.remove_one(key, version.as_deref()).await.err());
+        }
+        for key in last {
+            problems.extend(self.remove_each_version(key).await.err());
         }
         problems
+    }
+
+    async fn remove_one(&self, key: &str, version: Option<&str>) -> Result<(), String> {
+        match version {
+            Some(version) => self.remove_version(key, version).await,
+            None => self.remove_plainly(key).await.map(drop),
+        }
     }
 }

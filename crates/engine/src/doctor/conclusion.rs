@@ -18,6 +18,21 @@ pub struct Difference {
     pub found: String,
 }
 
+/// The limits of the profile that follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProfileLimits {
+    /// The smallest part that is not the last one, in bytes.
+    pub part_size_min_bytes: u64,
+    /// The largest part, in bytes.
+    pub part_size_max_bytes: u64,
+    /// The most parts of an upload.
+    pub part_count_max: u16,
+    /// The largest object, in bytes.
+    pub object_size_max_bytes: u64,
+    /// Whether all parts but the last must have the same size.
+    pub equal_parts: bool,
+}
+
 /// What Haul chooses for a store unless flags say otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Choice {
@@ -51,6 +66,13 @@ impl Doctor<'_> {
         let found = table.refined_by(&self.findings);
         self.report.profile = kind.name().to_owned();
         self.report.differences = differences(&table, &found);
+        self.report.limits = ProfileLimits {
+            part_size_min_bytes: found.limits.part_size_min_bytes,
+            part_size_max_bytes: found.limits.part_size_max_bytes,
+            part_count_max: found.limits.part_count_max,
+            object_size_max_bytes: found.limits.object_size_max_bytes,
+            equal_parts: found.limits.equal_parts,
+        };
         let checksum = found.default_checksum(ChecksumAlgorithm::Crc64Nvme);
         // Without a private way, no trailer is used: the signature does not cover it.
         let streamed = checksum.is_some()

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use haul_parts::ETag;
 
 use super::permissions::{CONTENT, denied};
-use super::request::{Answered, put, shown};
+use super::request::{Answered, has_failed, put, shown};
 use super::{Doctor, Group, Verdict};
 use crate::remote::Support;
 
@@ -43,6 +43,9 @@ impl Doctor<'_> {
             }
             Ok(answer) if denied(answered) => {
                 (Support::Unknown, Verdict::NotTested, format!("denied ({})", shown(answer)))
+            }
+            Ok(answer) if has_failed(answer) => {
+                (Support::Unknown, Verdict::NotTested, format!("unknown ({})", shown(answer)))
             }
             Ok(answer) => (Support::No, Verdict::No, format!("refused ({})", shown(answer))),
         };

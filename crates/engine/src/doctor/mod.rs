@@ -7,16 +7,21 @@
 //! bucket has no default retention. A probe sends each request exactly as it stands there
 //! ([`request`]).
 
+mod bucket_versions;
 mod checksums;
 mod cleanup;
+mod clock;
 mod conclusion;
 mod conditions;
+mod credentials;
+mod lifecycle;
 mod multipart;
 mod permissions;
 mod report;
 mod request;
 mod scratch;
 mod throughput;
+mod tls;
 mod versions;
 mod way;
 
@@ -28,9 +33,11 @@ use haul_parts::{Bucket, UploadId};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub use self::conclusion::{Choice, Difference};
-pub use self::report::{Check, DoctorReport, Group, Measured, Verdict};
+use self::bucket_versions::Versions;
+pub use self::conclusion::{Choice, Difference, ProfileLimits};
+pub use self::report::{Check, DoctorReport, Group, Measured, Remedy, Verdict};
 use self::scratch::Scratch;
+pub use self::tls::TlsReport;
 use crate::remote::{StoreError, StoreFindings};
 use crate::s3::S3Store;
 
@@ -45,11 +52,13 @@ pub struct DoctorOptions {
     pub throughput: bool,
     /// Whether to write although the store does not tell if the bucket has a default retention.
     pub assume_no_retention: bool,
+    /// Whether to treat the bucket as one without versions if the store does not tell.
+    pub assume_no_versions: bool,
 }
 
 impl Default for DoctorOptions {
     fn default() -> Self {
-        Self { throughput: true, assume_no_retention: false }
+        Self { throughput: true, assume_no_retention: false, assume_no_versions: false }
     }
 }
 
@@ -80,7 +89,7 @@ pub struct Doctor<'a> {
     /// The difference between the store's clock and this machine's, as far as it is known.
     store_ahead: jiff::SignedDuration,
     /// Whether the bucket keeps versions: then only a removal by version id removes.
-    is_versioned: bool,
+    versions: Versions,
     /// Objects and versions that this run created, with the version id if there is one.
     created: Vec<(String, Option<String>)>,
     /// Uploads that this run created.
@@ -102,7 +111,7 @@ impl<'a> Doctor<'a> {
             stop: DoctorStop::default(),
             ends: Instant::now() + RUN_MAX,
             store_ahead: jiff::SignedDuration::ZERO,
-            is_versioned: false,
+            versions: Versions::Unknown,
             created: vec![],
             uploads: vec![],
             findings: StoreFindings::default(),
@@ -122,6 +131,7 @@ impl<'a> Doctor<'a> {
     /// further probe makes sense.
     pub async fn examine(&mut self) -> Result<(), StoreError> {
         self.examine_way().await?;
+        self.check_versions().await;
         self.remove_earlier_scratch().await;
         let is_writable = self.check_reading().await;
         if is_writable {
@@ -140,6 +150,7 @@ impl<'a> Doctor<'a> {
 
     /// Removes the scratch, and returns the report.
     pub async fn finish(mut self) -> DoctorReport {
+        self.conclude_versions();
         self.remove_own_scratch().await;
         self.conclude();
         self.report

@@ -1,15 +1,21 @@
 //! Uploads: their operations, unequal parts, copies of parts, listings and part numbers in HEAD.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use haul_parts::limits::MIB;
 use http::Method;
 
+use super::bucket_versions::version_of;
 use super::conditions::OTHER_ETAG;
 use super::permissions::{CONTENT, support};
 use super::request::{Answered, NoAnswer, of_upload, put, request, shown};
 use super::{Doctor, Group, Verdict};
 use crate::remote::{Store, Support, UploadRef};
 use crate::s3::{ProbeBody, ProbeRequest};
+
+/// The time for an object of three parts, about 11 MiB.
+const PARTS_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The smallest part that S3 takes before the last one.
 const PART_MIN: u64 = 5 * MIB;
@@ -127,7 +133,11 @@ impl Doctor<'_> {
             Bytes::from(vec![2; long + long / 5]),
             Bytes::from_static(CONTENT),
         ];
-        let completed = self.upload_whole("unequal", &parts, None).await;
+        let uploading = self.upload_whole("unequal", &parts, None);
+        let Ok(completed) = tokio::time::timeout(PARTS_TIME_MAX, uploading).await else {
+            let why = "the link is too slow: 11 MiB did not arrive within 30 s";
+            return self.not_tested(group, &names, why);
+        };
         match &completed {
             Ok(answer) if answer.is_success() => {
                 self.findings.equal_parts = Some(false);
@@ -154,7 +164,10 @@ impl Doctor<'_> {
             Ok(answer) if answer.is_success() => {
                 (Support::Ignored, Verdict::No, "ignored: returns the whole object".to_owned())
             }
-            Ok(answer) => (support(&answered), Verdict::No, shown(answer)),
+            Ok(answer) if support(&answered) == Support::Unknown => {
+                (Support::Unknown, Verdict::NotTested, format!("unknown ({})", shown(answer)))
+            }
+            Ok(answer) => (Support::No, Verdict::No, format!("refused ({})", shown(answer))),
             Err(no_answer) => (Support::Unknown, Verdict::NotTested, no_answer.reason()),
         };
         self.findings.part_number_head = found;
@@ -197,8 +210,7 @@ impl Doctor<'_> {
         let answer = self.send(name, complete).await?;
         if answer.is_success() {
             self.uploads.retain(|(_, id)| *id != upload.upload_id);
-            let version = answer.header("x-amz-version-id").map(str::to_owned);
-            self.created.push((self.scratch.key(name), version));
+            self.created.push((self.scratch.key(name), version_of(&answer)));
         }
         Ok(answer)
     }

@@ -4,11 +4,14 @@
 use bytes::Bytes;
 use haul_parts::UploadId;
 use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::bucket_versions::{Versions, version_of};
 use super::request::{Answered, of_bucket, of_upload, put, request, shown};
 use super::versions::text_of;
 use super::{Doctor, Group, Verdict};
 use crate::remote::{Support, UploadRef};
+use crate::s3::ProbeAnswer;
 
 /// The operations that need an object or an upload of the scratch.
 const WRITING: [&str; 13] = [
@@ -39,33 +42,22 @@ pub(super) const CONTENT: &[u8] = b"written by haul doctor, removed at its end\n
 impl Doctor<'_> {
     /// Checks what only reads, and returns whether the scratch may be written.
     pub(super) async fn check_reading(&mut self) -> bool {
-        for (name, query) in [
-            ("ListObjectsV2", "list-type=2&max-keys=1"),
-            ("GetBucketLocation", "location"),
-            ("GetBucketLifecycleConfiguration", "lifecycle"),
-        ] {
+        for (name, query) in
+            [("ListObjectsV2", "list-type=2&max-keys=1"), ("GetBucketLocation", "location")]
+        {
             let answered = self.ask_bucket(query).await;
             self.permission(name, &answered);
         }
+        let answered = self.ask_bucket("lifecycle").await;
+        self.permission("GetBucketLifecycleConfiguration", &answered);
+        self.note_lifecycle(&answered);
         // The bucket's own uploads are listed, so the prefix of the scratch keeps the answer short.
-        let prefix = percent_encoding::utf8_percent_encode(
-            &self.scratch.all(),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string();
+        let prefix = utf8_percent_encode(&self.scratch.all(), NON_ALPHANUMERIC).to_string();
         let answered = self.ask_bucket(&format!("uploads&prefix={prefix}")).await;
         self.permission("ListMultipartUploads", &answered);
-        let versions = self.ask_bucket(&format!("versions&prefix={prefix}")).await;
-        self.permission("ListObjectVersions", &versions);
-        let versioning = self.ask_bucket("versioning").await;
-        self.permission("GetBucketVersioning", &versioning);
-        let status = versioning.as_ref().ok().and_then(|answer| text_of(&answer.body, "Status"));
-        self.is_versioned = status.is_some();
         let lock = self.ask_bucket("object-lock").await;
         self.permission("GetObjectLockConfiguration", &lock);
-        let may_keep =
-            versioning.as_ref().map_or(true, |answer| !answer.is_success()) || status.is_some();
-        let why = match self.reason_against_writing(&lock, may_keep) {
+        let why = match self.reason_against_writing(&lock) {
             Some(why) => Some(why),
             None => self.check_removing().await,
         };
@@ -77,9 +69,9 @@ impl Doctor<'_> {
         false
     }
 
-    /// Returns the reason why an object of this bucket might not be removable. `may_keep`: the
-    /// bucket has versions, without which there is no object lock, or may have them.
-    fn reason_against_writing(&self, lock: &Answered, may_keep: bool) -> Option<String> {
+    /// Returns the reason why an object of this bucket might not be removable. Without versions
+    /// there is no object lock.
+    fn reason_against_writing(&self, lock: &Answered) -> Option<String> {
         let answer = match lock {
             Ok(answer) => answer,
             Err(no_answer) => return Some(no_answer.reason()),
@@ -94,7 +86,7 @@ impl Doctor<'_> {
                 "the bucket keeps every new object for {term} ({mode}): nothing was written"
             ));
         }
-        let is_denied = [401, 403].contains(&answer.status) && may_keep;
+        let is_denied = [401, 403].contains(&answer.status) && self.versions != Versions::None;
         (is_denied && !self.options.assume_no_retention).then(|| {
             "the store does not tell whether the bucket has a default retention: nothing was \
              written (--assume-no-retention)"
@@ -105,17 +97,46 @@ impl Doctor<'_> {
     /// Checks that objects, versions and uploads of the scratch can be removed; returns the reason
     /// if they cannot. None of these requests creates an object.
     async fn check_removing(&mut self) -> Option<String> {
-        if self.is_versioned {
-            let of_version = request(Method::DELETE, "versionId=null");
-            let answered = self.send("absent", of_version).await;
-            let verdict = self.permission("DeleteObjectVersion", &answered);
-            if denied(&answered) || verdict == Verdict::NotTested {
-                return Some("versions cannot be removed: nothing was written".to_owned());
+        let name = "DeleteObjectVersion";
+        let mut of_version = None;
+        if self.versions != Versions::None {
+            let absent = self.send("absent", request(Method::DELETE, "versionId=null")).await;
+            if denied(&absent) {
+                self.permission(name, &absent);
+                return Some(self.versions_stay("removing versions is denied"));
             }
+            of_version = Some(absent);
         }
-        let answered = self.send("absent", request(Method::DELETE, "")).await;
-        if self.permission("DeleteObject", &answered) != Verdict::Ok {
+        let removed = self.send("absent", request(Method::DELETE, "")).await;
+        if self.permission("DeleteObject", &removed) != Verdict::Ok {
             return Some("objects cannot be removed: nothing was written".to_owned());
+        }
+        // In a bucket with versions, this has added a delete marker.
+        if let Some(marker) = removed.as_ref().ok().and_then(version_of) {
+            let query = format!("versionId={}", utf8_percent_encode(&marker, NON_ALPHANUMERIC));
+            let answered = self.send("absent", request(Method::DELETE, &query)).await;
+            self.versions = Versions::Kept;
+            if answered.as_ref().is_ok_and(ProbeAnswer::is_success) {
+                self.created.retain(|(_, version)| version.as_ref() != Some(&marker));
+            }
+            of_version = Some(answered);
+        }
+        if let Some(answered) = of_version {
+            match &answered {
+                Ok(answer) if answer.status == 404 => {
+                    self.note(Group::Permissions, name, Verdict::Ok, "allowed");
+                }
+                // A store may refuse to remove a version that does not exist.
+                Ok(answer) if !answer.is_success() && !denied(&answered) => {
+                    let why = format!("unknown: could not be tested ({})", shown(answer));
+                    self.note(Group::Permissions, name, Verdict::NotTested, why);
+                }
+                _ => drop(self.permission(name, &answered)),
+            }
+            let is_removable = self.report.verdict(name) == Some(Verdict::Ok);
+            if self.versions == Versions::Kept && !is_removable {
+                return Some(self.versions_stay("it is not known that versions can be removed"));
+            }
         }
         let Ok(upload_id) = UploadId::new("haul-doctor-no-such-upload") else { return None };
         let object = self.object(&self.scratch.key("parts")).ok()?;
@@ -127,6 +148,16 @@ impl Doctor<'_> {
             return Some("uploads cannot be aborted: nothing was written".to_owned());
         }
         None
+    }
+
+    fn versions_stay(&self, why: &str) -> String {
+        match self.versions {
+            Versions::Unknown => format!(
+                "{why}, and the store does not tell whether the bucket keeps any: nothing was \
+                 written (--assume-no-versions)"
+            ),
+            _ => format!("{why}: nothing was written"),
+        }
     }
 
     /// Checks the operations on one object and on one upload.
@@ -163,15 +194,6 @@ impl Doctor<'_> {
         {
             check.verdict = Verdict::No;
             check.detail = "ignored: returns the object itself".to_owned();
-        }
-        let asked = request(Method::HEAD, "").with("x-amz-checksum-mode", "ENABLED");
-        let answered = self.send("marker", asked).await;
-        self.findings.checksum_mode = support(&answered);
-        if let Ok(answer) = &answered
-            && !answer.is_success()
-        {
-            let why = format!("HeadObject with x-amz-checksum-mode: {}", shown(answer));
-            self.note(Group::Checksums, "checksum mode", Verdict::No, why);
         }
     }
 

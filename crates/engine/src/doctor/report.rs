@@ -4,7 +4,8 @@ use haul_parts::Bucket;
 use serde::Serialize;
 
 use super::Doctor;
-use super::conclusion::{Choice, Difference};
+use super::conclusion::{Choice, Difference, ProfileLimits};
+use super::tls::TlsReport;
 use crate::remote::StoreFindings;
 
 /// The result of one check.
@@ -13,6 +14,8 @@ use crate::remote::StoreFindings;
 pub enum Verdict {
     /// The store has it, allows it, or verifies it.
     Ok,
+    /// It works, and something about it deserves attention; the detail says what.
+    Warning,
     /// The store does not.
     No,
     /// It was not tested; the detail says why.
@@ -44,8 +47,20 @@ pub enum Group {
 pub struct Measured {
     /// The value.
     pub value: f64,
-    /// Its unit: `ms`, `s`, `bytes/s`.
+    /// Its unit: `ms`, `s`, `days`, `bytes/s`.
     pub unit: &'static str,
+}
+
+/// What the user can do about the result of a check. The command line words it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Set the clock of this machine.
+    SetClock,
+    /// Install the lifecycle rule that aborts unfinished uploads.
+    AddAbortRule,
+    /// Remove unfinished uploads from time to time.
+    Sweep,
 }
 
 /// One check.
@@ -62,6 +77,9 @@ pub struct Check {
     /// The measured value, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// What to do about it, where there is something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
 }
 
 /// The report of an examination.
@@ -73,12 +91,16 @@ pub struct DoctorReport {
     pub bucket: String,
     /// The prefix that the scratch was below.
     pub prefix: String,
+    /// The facts of the TLS connection; `None` without TLS, or through a proxy.
+    pub tls: Option<TlsReport>,
     /// All checks, in the order of their groups.
     pub checks: Vec<Check>,
     /// The findings that refine the profile of this store.
     pub findings: StoreFindings,
     /// The name of the profile that follows.
     pub profile: String,
+    /// The limits of that profile.
+    pub limits: ProfileLimits,
     /// The values in which the store differs from the table of that profile.
     pub differences: Vec<Difference>,
     /// What Haul chooses for this store.
@@ -97,9 +119,11 @@ impl DoctorReport {
             store,
             bucket: bucket.to_string(),
             prefix: prefix.to_owned(),
+            tls: None,
             checks: vec![],
             findings: StoreFindings::default(),
             profile: String::new(),
+            limits: ProfileLimits::default(),
             differences: vec![],
             choice: Choice::default(),
             usable: false,
@@ -122,8 +146,8 @@ impl Doctor<'_> {
         verdict: Verdict,
         detail: impl Into<String>,
     ) {
-        let check =
-            Check { group, name: name.into(), verdict, detail: detail.into(), measured: None };
+        let (name, detail) = (name.into(), detail.into());
+        let check = Check { group, name, verdict, detail, measured: None, remedy: None };
         self.report.checks.push(check);
     }
 
@@ -137,6 +161,13 @@ impl Doctor<'_> {
         self.note(group, name, Verdict::Ok, detail);
         if let Some(check) = self.report.checks.last_mut() {
             check.measured = Some(measured);
+        }
+    }
+
+    /// Adds what to do to the last check.
+    pub(super) fn remedy(&mut self, remedy: Remedy) {
+        if let Some(check) = self.report.checks.last_mut() {
+            check.remedy = Some(remedy);
         }
     }
 

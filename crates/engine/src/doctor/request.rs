@@ -7,6 +7,7 @@ use haul_parts::{Key, UploadId};
 use http::Method;
 use tokio::time::Instant;
 
+use super::bucket_versions::version_of;
 use super::{Doctor, Group, Verdict};
 use crate::remote::{ObjectRef, Operation, StoreError, StoreErrorKind, UploadRef};
 use crate::s3::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
@@ -66,12 +67,11 @@ impl Doctor<'_> {
     pub(super) async fn send(&mut self, name: &str, request: ProbeRequest) -> Answered {
         let key = self.scratch.key(name);
         let answer = self.send_to(&key, &request).await?;
-        let version = answer.header("x-amz-version-id").filter(|id| !id.is_empty());
         let creates = request.target == ProbeTarget::Object
             && (request.method == Method::PUT || request.method == Method::DELETE)
             && !request.query.contains('=');
         if creates && answer.is_success() {
-            self.created.push((key, version.map(str::to_owned)));
+            self.created.push((key, version_of(&answer)));
         }
         Ok(answer)
     }
@@ -165,9 +165,16 @@ fn permission_of(answered: &Answered) -> (Verdict, String) {
             (Verdict::Ok, "allowed (none is set)".to_owned())
         }
         (401 | 403, _) => (Verdict::No, format!("denied ({})", shown(answer))),
+        _ if has_failed(answer) => (Verdict::NotTested, format!("unknown ({})", shown(answer))),
         (501 | 405, _) => (Verdict::No, format!("not implemented ({})", shown(answer))),
-        _ => (Verdict::No, shown(answer)),
+        _ => (Verdict::No, format!("refused ({})", shown(answer))),
     }
+}
+
+/// Returns whether the store failed, or asks to come later: that says nothing about what it
+/// supports or permits.
+pub(super) fn has_failed(answer: &ProbeAnswer) -> bool {
+    matches!(answer.status, 408 | 429 | 500.. if answer.status != 501)
 }
 
 /// Formats an answer without success: `400 BadDigest`.

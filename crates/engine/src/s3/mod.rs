@@ -67,9 +67,13 @@ pub(crate) use data::check_answer;
 pub(crate) use data::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
+pub(crate) use probe::CredentialFacts;
 use profile::KnownProfile;
 use regional_client::RegionalClients;
 pub use request_headers::RequestHeaders;
+pub(crate) use transport::CertificateFacts;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use transport::read_certificate;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A client for an S3 store. Cheap to share behind an `Arc`; all its uploads reuse its connections.

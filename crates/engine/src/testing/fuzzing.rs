@@ -1,4 +1,5 @@
-//! Entry points for fuzzers and tests with arbitrary input: journals, and answers of stores.
+//! Entry points for fuzzers and tests with arbitrary input: journals, answers of stores,
+//! and their certificates.
 //!
 //! This is not part of the API. The functions are here because they call private code.
 
@@ -60,6 +61,11 @@ pub fn answer(input: &[u8]) -> bool {
     let Ok(response) = response.body(()) else { return false };
     crate::s3::check_answer(response.into_parts().0, body.to_vec().into());
     true
+}
+
+/// Reads the facts of a certificate. Returns whether its expiry could be read.
+pub fn certificate(input: &[u8]) -> bool {
+    crate::s3::read_certificate(input).expires.is_some()
 }
 
 fn split_head(input: &[u8]) -> Option<(&str, &[u8])> {

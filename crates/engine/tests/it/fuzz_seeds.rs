@@ -16,3 +16,8 @@ fn receipt() {
 fn answer() {
     feed("answer", haul::testing::fuzzing::answer).unwrap();
 }
+
+#[test]
+fn certificate() {
+    feed("certificate", haul::testing::fuzzing::certificate).unwrap();
+}

@@ -44,6 +44,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &DoctorArgs, mode: Mode) -> anyh
     let options = DoctorOptions {
         throughput: !what.no_throughput,
         assume_no_retention: what.assume_no_retention,
+        assume_no_versions: what.assume_no_versions,
     };
     let mut doctor = Doctor::new(&store, what.address.bucket.clone(), &what.address.key, options);
     let stop = doctor.stop_handle();

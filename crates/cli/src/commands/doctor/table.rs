@@ -1,8 +1,9 @@
 //! The report for a person.
 
-use haul::doctor::{Check, DoctorReport, Group, Measured, Verdict};
+use haul::doctor::{Check, DoctorReport, Group, Measured, Remedy, Verdict};
 
 use crate::output::visible;
+use crate::private::shell_quoted;
 use crate::size::human_size;
 
 /// The widest name that moves the other columns.
@@ -21,12 +22,24 @@ pub(super) fn lines(report: &DoctorReport) -> Vec<String> {
             lines.push(title(check.group).to_owned());
         }
         lines.push(line(check, width));
+        if let Some(remedy) = check.remedy {
+            lines.push(format!("  {:width$}  {:10}  hint: {}", "", "", hint(remedy, report)));
+        }
     }
     lines.push(String::new());
     if report.profile.is_empty() {
         return lines;
     }
-    lines.push(format!("profile: {}", report.profile));
+    let limits = &report.limits;
+    lines.push(format!(
+        "profile: {}, {}parts of {} to {}, at most {} of them, objects up to {}",
+        report.profile,
+        if limits.equal_parts { "equal " } else { "" },
+        human_size(limits.part_size_min_bytes),
+        human_size(limits.part_size_max_bytes),
+        limits.part_count_max,
+        human_size(limits.object_size_max_bytes),
+    ));
     for difference in &report.differences {
         lines.push(format!(
             "  {}: {} (in the table: {})",
@@ -47,16 +60,40 @@ pub(super) fn lines(report: &DoctorReport) -> Vec<String> {
 fn line(check: &Check, width: usize) -> String {
     let verdict = match check.verdict {
         Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
         Verdict::No => "no",
         Verdict::NotTested => "not tested",
     };
     let detail = match check.measured {
-        Some(measured) => format!("{}, {}", value(measured), check.detail),
-        None => check.detail.clone(),
+        Some(measured) if ["ms", "bytes/s"].contains(&measured.unit) => {
+            format!("{}, {}", value(measured), check.detail)
+        }
+        // The words have the seconds of a skew and the days of a rule.
+        _ => check.detail.clone(),
     };
     format!("  {:width$}  {verdict:10}  {}", visible(&check.name), visible(&detail))
         .trim_end()
         .to_owned()
+}
+
+/// Returns what to do about a result, where possible a command.
+fn hint(remedy: Remedy, report: &DoctorReport) -> String {
+    let bucket = format!("s3://{}", report.bucket);
+    match remedy {
+        Remedy::SetClock => "set this machine's clock: timedatectl set-ntp true".to_owned(),
+        Remedy::AddAbortRule if report.prefix.is_empty() => {
+            format!("haul lifecycle {bucket} --abort-after 7d")
+        }
+        Remedy::AddAbortRule => format!(
+            "haul lifecycle {bucket} --prefix {} --abort-after 7d",
+            shell_quoted(&report.prefix)
+        ),
+        Remedy::Sweep => {
+            let place = if report.prefix.is_empty() { "" } else { "/" };
+            let below = shell_quoted(&format!("{bucket}{place}{}", report.prefix));
+            format!("haul sweep {below} --older-than 7d")
+        }
+    }
 }
 
 #[allow(

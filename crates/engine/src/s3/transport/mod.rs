@@ -40,6 +40,9 @@ use self::addresses::AddressBook;
 pub(super) use self::answer_limit::{LimitAnswers, answer_bytes_max};
 use self::certificate::CertificateProblem;
 pub(super) use self::connector::ControlConnections;
+pub(crate) use self::der::CertificateFacts;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::der::read as read_certificate;
 pub(super) use self::error::{ConnectError, find};
 pub use self::no_proxy::NoProxy;
 pub(super) use self::origin::Origin;

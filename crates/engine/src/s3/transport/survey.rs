@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::der::{self, CertificateFacts};
 use super::error::ConnectError;
-use super::{Origin, Transport, der, handshake_error, server_name};
+use super::{Origin, Transport, handshake_error, server_name};
 
 /// Maximum number of addresses to try; a name has rarely more than eight.
 const ADDRESSES_MAX: usize = 16;
@@ -30,10 +30,10 @@ pub(crate) struct AddressLatency {
 pub(crate) struct TlsFacts {
     /// `TLS 1.2` or `TLS 1.3`.
     pub(crate) version: String,
-    /// The name of the certificate's issuer.
-    pub(crate) issuer: Option<String>,
-    /// The time when the certificate expires.
-    pub(crate) expires: Option<Timestamp>,
+    /// The negotiated cipher suite by its IANA name: `TLS_AES_256_GCM_SHA384`.
+    pub(crate) cipher: String,
+    /// The facts of the server's certificate.
+    pub(crate) certificate: CertificateFacts,
 }
 
 impl Transport {
@@ -83,13 +83,17 @@ impl Transport {
         };
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let read = certificate.map(|certificate| der::read(certificate.as_ref()));
-        let read = read.unwrap_or_default();
+        let certificate = certificate.map(|certificate| der::read(certificate.as_ref()));
         let version = match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
             other => format!("{other:?}"),
         };
-        Ok(Some(TlsFacts { version, issuer: read.issuer, expires: read.expires }))
+        // rustls names the suites of TLS 1.3 `TLS13_…`.
+        let cipher = session.negotiated_cipher_suite().map_or_else(
+            || "an unknown cipher".to_owned(),
+            |suite| format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1),
+        );
+        Ok(Some(TlsFacts { version, cipher, certificate: certificate.unwrap_or_default() }))
     }
 }
