@@ -358,6 +358,10 @@ pub(crate) enum ChecksumChoice {
     Crc32,
     Sha1,
     Sha256,
+    Sha512,
+    Xxhash3,
+    Xxhash64,
+    Xxhash128,
     Md5,
     None,
 }
@@ -371,6 +375,10 @@ impl ChecksumChoice {
             Self::Crc32 => Some(ChecksumAlgorithm::Crc32),
             Self::Sha1 => Some(ChecksumAlgorithm::Sha1),
             Self::Sha256 => Some(ChecksumAlgorithm::Sha256),
+            Self::Sha512 => Some(ChecksumAlgorithm::Sha512),
+            Self::Xxhash3 => Some(ChecksumAlgorithm::Xxhash3),
+            Self::Xxhash64 => Some(ChecksumAlgorithm::Xxhash64),
+            Self::Xxhash128 => Some(ChecksumAlgorithm::Xxhash128),
             Self::Md5 => Some(ChecksumAlgorithm::Md5),
             Self::None => None,
         }

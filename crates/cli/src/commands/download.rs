@@ -133,8 +133,9 @@ pub(super) async fn fetch(
             None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
         let engine = opened.engine(limits);
-        let download =
-            engine.download(object, target.open()?, DownloadOptions { part_size_bytes, journal });
+        let customer_key_md5 = args.requests.customer_key_md5();
+        let options = DownloadOptions { part_size_bytes, journal, customer_key_md5 };
+        let download = engine.download(object, target.open()?, options);
         drive(download, mode, &mut view, interrupts, left).await
     };
     let report = report.await;

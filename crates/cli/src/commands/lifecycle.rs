@@ -86,7 +86,9 @@ async fn change(
         mode.row(&format!(
             "{shown} has no lifecycle rules: unfinished uploads stay until someone aborts them"
         ))?;
-    } else if !rules.iter().any(|rule| rule.enabled && rule.abort_days.is_some()) {
+    } else if !rules.iter().any(|rule| rule.enabled && rule.abort_days.is_some())
+        && !store.profile().lifecycle_abort.is_missing()
+    {
         mode.row(&format!(
             "none of them aborts unfinished uploads; add one: haul lifecycle {shown} --abort-after \
              7d"
@@ -125,6 +127,19 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
         Err(other) => return other,
     };
     match lifecycle {
+        LifecycleError::Unsupported(kind) => Ended {
+            exit: Exit::Failed,
+            code: "NotImplemented",
+            message: format!(
+                "the store of {shown} has no rule that aborts unfinished uploads, by its store \
+                 profile {kind}"
+            ),
+            hint: Some(format!(
+                "remove unfinished uploads yourself: haul sweep {shown} --older-than 7d; or send \
+                 the rule all the same: --store-profile generic"
+            )),
+        }
+        .into(),
         LifecycleError::Store(error) if error.kind == StoreErrorKind::NotImplemented => Ended {
             exit: Exit::Failed,
             code: "NotImplemented",

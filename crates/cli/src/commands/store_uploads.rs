@@ -161,19 +161,24 @@ pub(super) async fn taken(
         .map_err(|error| haul::Error::of_store(address.subject(), error))
         .with_context(context)?;
     if found.exact_key_only && found.uploads.is_empty() && found.unlisted.is_empty() {
+        let profile = store.profile();
+        let rule = if profile.lifecycle_abort.is_missing() {
+            String::new()
+        } else {
+            let (scheme, bucket) = (address.scheme, &address.bucket);
+            format!(
+                ", or let the store remove them: haul lifecycle {scheme}{bucket} --abort-after 7d"
+            )
+        };
         return Err(Ended {
             exit: Exit::Failed,
             code: "ListedByExactKeyOnly",
             message: format!(
-                "this store (MinIO) lists unfinished uploads only for an exact key: whether there \
-                 are any below \
-                 {shown} cannot be told"
+                "this store (store profile {}) lists unfinished uploads only for an exact key: \
+                 whether there are any below {shown} cannot be told",
+                profile.kind
             ),
-            hint: Some(format!(
-                "name a whole key, or let the store remove them: haul lifecycle \
-                {}{} --abort-after 7d",
-                address.scheme, address.bucket
-            )),
+            hint: Some(format!("name a whole key{rule}")),
         }
         .into());
     }

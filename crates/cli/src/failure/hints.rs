@@ -63,7 +63,8 @@ pub(super) fn of(error: &Error) -> Option<String> {
         }
         Error::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
         Error::Journal(JournalError::Format { path, source }) => {
-            let first = if matches!(source, FormatError::Version(_)) {
+            let newer = matches!(source, FormatError::Version(_) | FormatError::UnknownRecord(_));
+            let first = if newer {
                 "use the Haul that \
                     wrote it, or "
             } else {
@@ -127,6 +128,13 @@ fn is_read(error: &StoreError) -> bool {
     matches!(error.operation, Operation::HeadObject | Operation::GetObject)
 }
 
+/// Returns whether a refusal is of the checksum that the request has.
+fn is_of_checksum(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let refuses = ["unsupported", "not supported", "not implemented", "unknown", "invalid"];
+    message.contains("checksum") && refuses.iter().any(|word| message.contains(word))
+}
+
 /// Returns the hint for an error of a store request.
 fn of_store(error: &StoreError) -> Option<String> {
     use StoreErrorKind as K;
@@ -175,6 +183,12 @@ fn of_store(error: &StoreError) -> Option<String> {
             "a proxy before the store limits requests: lower --part-size and \
              --multipart-threshold, or raise \
                  its limit (nginx: client_max_body_size)"
+        }
+        // AWS: "Checksum algorithm provided is unsupported"; B2: "Unsupported header
+        // 'x-amz-checksum-sha512'".
+        K::Rejected | K::NotImplemented if is_of_checksum(&error.message) => {
+            "this store may not know the checksum; take one that it knows, such as --checksum \
+             crc32 or sha256, or --checksum md5, which every store knows"
         }
         // S3 answers 400 to a read without the customer's key, and HEAD has no body to say so.
         _ if error.status == Some(400) && is_read(error) => {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
-use haul_testkit::files::random_hex;
+use haul_testkit::files::{MIB, random_hex};
 use haul_testkit::process::{Finished, Running};
 use serde_json::{Value, json};
 
@@ -45,16 +45,12 @@ pub(crate) fn kill_before_the_last_part(
     running.kill(LIMIT).unwrap()
 }
 
-fn described(store: &TestStore, bucket: &str, key: &str) -> Value {
+pub(crate) fn described(store: &TestStore, bucket: &str, key: &str) -> Value {
     python(store, include_str!("py/attributes.py"), &[bucket, key])
 }
 
 fn assert_simple(shown: &Value) {
-    assert_headers(shown);
     assert_eq!(shown["Tags"], json!({"team": "a b"}));
-}
-
-fn assert_headers(shown: &Value) {
     assert_eq!(shown["ContentType"], "text/x-test");
     assert_eq!(shown["ContentLanguage"], "de");
     assert_eq!(shown["ContentDisposition"], "attachment");
@@ -90,18 +86,16 @@ fn localstack_headers_tags_and_acl_survive_a_kill() {
     assert!(shown["Grants"].as_array().unwrap().contains(&everyone), "{shown}");
 }
 
-/// RGW 16.2 drops the tags and the lock of CreateMultipartUpload, from every client.
 #[test]
-fn ceph_rgw_headers_and_acl_survive_a_kill() {
+fn ceph_rgw_headers_tags_and_acl_survive_a_kill() {
     let scene = Scene::at("RGW");
     let flags = [&SIMPLE[..], &["--acl", "public-read"]].concat();
     let shown = killed_and_resumed(&scene, &flags, ["--content-language", "fr"]);
-    assert_headers(&shown);
+    assert_simple(&shown);
     let everyone = json!(["READ", "http://acs.amazonaws.com/groups/global/AllUsers"]);
     assert!(shown["Grants"].as_array().unwrap().contains(&everyone), "{shown}");
 }
 
-/// LocalStack runs without KMS here. A test of the engine looks at the headers of KMS.
 #[test]
 fn localstack_encryption_survives_a_kill() {
     let scene = Scene::at("LOCALSTACK");
@@ -179,6 +173,10 @@ fn every_way_into_a_store_carries_the_attributes() {
     let of_command = url("by-command");
     let mut command = haul(&["cp", "--from-command", &of_command]);
     succeed(command.args(SIMPLE).args(["--", "echo", "from a command"]));
+    let mut command = haul(&["cp", "-", &url("by-stdin")]);
+    let input = fs::File::open(world.path("one")).unwrap();
+    let piped = Running::start_with_input(command.args(SIMPLE), input.into()).unwrap();
+    piped.finish(LIMIT).unwrap().success().unwrap();
     succeed(haul(&["cp", &url("by-cp"), &url("copied")]).args(SIMPLE));
     succeed(&mut haul(&["cp", &url("by-cp"), &url("kept")]));
     for key in [
@@ -189,6 +187,7 @@ fn every_way_into_a_store_carries_the_attributes() {
         "by-mv",
         "by-run",
         "by-command",
+        "by-stdin",
         "copied",
         "kept",
     ] {
@@ -196,6 +195,31 @@ fn every_way_into_a_store_carries_the_attributes() {
         assert_eq!(shown["ContentLanguage"], "de", "{key}: {shown}");
         assert_simple(&shown);
     }
+}
+
+/// The attributes of a stream go through Create (in parts) and PutObject, as those of a file.
+fn a_stream_carries_its_attributes(store: &TestStore) {
+    let world = World::new();
+    let bucket = make_bucket(&world, store);
+    for (key, length_bytes) in [("long", 21 * MIB), ("short", 1000)] {
+        world.sample(key, length_bytes);
+        let mut command = world.haul(store);
+        command.args(["cp", "-", &format!("s3://{bucket}/{key}"), "--part-size", "5MiB"]);
+        let input = fs::File::open(world.path(key)).unwrap();
+        let piped = Running::start_with_input(command.args(SIMPLE), input.into()).unwrap();
+        piped.finish(LIMIT).unwrap().success().unwrap();
+        assert_simple(&described(store, &bucket, key));
+    }
+}
+
+#[test]
+fn ceph_rgw_keeps_the_attributes_of_a_stream() {
+    a_stream_carries_its_attributes(&TestStore::shared("RGW"));
+}
+
+#[test]
+fn localstack_keeps_the_attributes_of_a_stream() {
+    a_stream_carries_its_attributes(&TestStore::shared("LOCALSTACK"));
 }
 
 /// A flag of a copy replaces one attribute, and the others stay those of the source.

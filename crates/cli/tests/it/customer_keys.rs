@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use haul_testkit::chaos::{Kind, Seen};
-use haul_testkit::process::Finished;
+use haul_testkit::chaos::{Fault, Kind, Rule, Seen};
+use haul_testkit::process::{Finished, Running};
 
 use crate::attributes::kill_before_the_last_part;
-use crate::scene::{KEY, Scene};
-use crate::world::{copy, events, finish, python, succeed};
+use crate::scene::{KEY, PARTS, Scene};
+use crate::world::{LIMIT, copy, event, events, finish, make_bucket, python, read_back, succeed};
 
 const RAW: &[u8; 32] = b"a key of 32 bytes: 0123456789abc";
 const BASE64: &str = "YSBrZXkgb2YgMzIgYnl0ZXM6IDAxMjM0NTY3ODlhYmM=";
@@ -45,7 +45,11 @@ fn assert_silent(finished: &Finished) {
 
 /// Creates a scene at LocalStack with two key files.
 fn scene() -> Scene {
-    let scene = Scene::at("LOCALSTACK");
+    scene_at("LOCALSTACK")
+}
+
+fn scene_at(store: &str) -> Scene {
+    let scene = Scene::at(store);
     fs::write(scene.world.path("mine.key"), RAW).unwrap();
     fs::write(scene.world.path("other.key"), OTHER).unwrap();
     scene
@@ -155,6 +159,132 @@ fn a_download_of_an_encrypted_object_needs_its_key() {
     succeed(&mut verify);
 }
 
+/// Regression: the journal of a download did not record the key. With another one the store refused
+/// HeadObject without a reason, and the hint was of permissions.
+#[test]
+fn a_resumed_download_needs_the_key_of_its_first_run() {
+    let scene = scene();
+    succeed(&mut upload_with(&scene, "mine.key"));
+    let download = |more: &[&str]| {
+        let mut command = copy(&scene.world, &scene.store, scene.url(), "back");
+        command.args(["--part-size", "5MiB", "--concurrency", "2", "-vvv"]).args(more);
+        command
+    };
+    // The first ranges arrive, then every other one is held.
+    let gets = |seen: &[Seen]| seen.iter().filter(|it| it.kind == Kind::GetObject).count();
+    scene.proxy.add(Rule::on(Kind::GetObject, Fault::Hold).after(3).always());
+    let running = Running::start(&mut download(&["--sse-c-key-file", "mine.key"])).unwrap();
+    scene.wait_for(|seen| seen.iter().any(|it| it.fault == Some(Fault::Hold)));
+    let killed = running.kill(LIMIT).unwrap();
+    assert_silent(&killed);
+    assert_no_file_with_key(&scene.world.path(""));
+    scene.proxy.release();
+
+    let listed = succeed(scene.world.haul(&scene.store).args(["transfers", "--json"]));
+    let id = events(&listed)[0]["id"].as_str().unwrap().to_owned();
+    let asked = scene.proxy.seen().len();
+    let resume = |more: &[&str]| {
+        let mut command = scene.world.haul(&scene.store);
+        command.args(["resume", &id]).args(more);
+        command
+    };
+    let other = ["--sse-c-key-file", "other.key"];
+    for mut command in [download(&other), download(&[]), resume(&other), resume(&[])] {
+        let refused = finish(&mut command);
+        assert_silent(&refused);
+        assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("begun with another sse-c-key-file"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--sse-c-key-file that it was begun with"));
+    }
+    assert_eq!(scene.proxy.seen().len(), asked, "no request, and no range");
+    let before = gets(&scene.proxy.seen());
+    let done = succeed(&mut resume(&["--sse-c-key-file", "mine.key"]));
+    assert_silent(&done);
+    let ranges = scene.sample_bytes().div_ceil(5 << 20);
+    let again = (gets(&scene.proxy.seen()) - before) as u64;
+    assert!(again < ranges, "{again} of {ranges} ranges were fetched again");
+    let back = haul_testkit::files::sha256(&scene.world.path("back")).unwrap();
+    assert_eq!(back, scene.sample.sha256);
+}
+
+/// The store copies the parts; the journal has neither key, and both are needed again.
+#[test]
+fn a_killed_copy_resumes_with_both_customers_keys() {
+    let scene = scene();
+    succeed(&mut upload_with(&scene, "mine.key"));
+    let from = scene.url();
+    let keys = ["--copy-source-sse-c-key-file", "mine.key", "--sse-c-key-file", "other.key"];
+    let copying = |keys: &[&str]| {
+        let mut command = copy(&scene.world, &scene.store, &from, &format!("{from}-copy"));
+        command.args(["--concurrency", "2", "--json", "-vvv"]).args(keys);
+        command
+    };
+    scene.proxy.add(Rule::on(Kind::UploadPartCopy, Fault::Hold).part(PARTS));
+    let running = Running::start(&mut copying(&keys)).unwrap();
+    scene.wait_for(|seen| {
+        let copied = |it: &&Seen| it.kind == Kind::UploadPartCopy && it.status == Some(200);
+        seen.iter().filter(copied).count() == PARTS as usize - 1
+            && seen.iter().any(|it| it.fault == Some(Fault::Hold))
+    });
+    let killed = running.kill(LIMIT).unwrap();
+    assert_silent(&killed);
+    assert_no_file_with_key(&scene.world.path(""));
+
+    let swapped = ["--copy-source-sse-c-key-file", "mine.key", "--sse-c-key-file", "mine.key"];
+    let refused = finish(&mut copying(&swapped));
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("another customer's key"), "{}", refused.stderr);
+    let copies = || {
+        let seen = scene.proxy.seen();
+        seen.iter().filter(|it| it.kind == Kind::UploadPartCopy).count()
+    };
+    let before = copies();
+    let resumed = succeed(&mut copying(&keys));
+    assert_silent(&resumed);
+    assert_eq!(copies() - before, 1, "only the last part is copied");
+    assert_eq!(read_with(&scene, &format!("{KEY}-copy"), OTHER), scene.sample.sha256);
+}
+
+/// Between two stores the bytes pass through this machine: read with one key, written with the
+/// other or with none.
+#[test]
+fn a_sync_between_stores_exchanges_customers_keys() {
+    let scene = scene();
+    let plain = scene.world.serve();
+    let bucket = make_bucket(&scene.world, plain.store());
+    for name in ["a", "b/c"] {
+        scene.world.sample(&name.replace('/', "-"), 70_000);
+        let to = format!("s3://{}/tree/{name}", scene.bucket);
+        let mut command = copy(&scene.world, &scene.store, name.replace('/', "-"), &to);
+        succeed(command.args(["--sse-c-key-file", "mine.key"]));
+    }
+    let credentials = "[there]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n"
+        .replace("KEY", &scene.store.access_key)
+        .replace("SECRET", &scene.store.secret_key);
+    fs::write(scene.world.path("credentials"), credentials).unwrap();
+    let from = format!("s3://{}/tree/", scene.bucket);
+    let mut sync = scene.world.haul(plain.store());
+    sync.env("AWS_SHARED_CREDENTIALS_FILE", scene.world.path("credentials"));
+    sync.args(["sync", &from, &format!("s3://{bucket}/tree/"), "-vvv"]);
+    sync.args(["--source-endpoint", &scene.store.endpoint, "--source-profile", "there"]);
+    let synced = succeed(sync.args(["--copy-source-sse-c-key-file", "mine.key"]));
+    assert_silent(&synced);
+    // A customer's key never reaches the store that it does not belong to.
+    for name in ["a", "b/c"] {
+        let sent = haul_testkit::files::sha256(&scene.world.path(&name.replace('/', "-"))).unwrap();
+        let found = read_back(plain.store(), &bucket, &format!("tree/{name}"));
+        assert_eq!(found.sha256, sent, "{name}");
+    }
+    // Within one store, and from one key to the other.
+    let mut sync = scene.world.haul(&scene.store);
+    sync.args(["sync", &from, &format!("s3://{}/exchanged/", scene.bucket), "-vvv"]);
+    sync.args(["--copy-source-sse-c-key-file", "mine.key", "--sse-c-key-file", "other.key"]);
+    assert_silent(&succeed(&mut sync));
+    let sent = haul_testkit::files::sha256(&scene.world.path("b-c")).unwrap();
+    assert_eq!(read_with(&scene, "exchanged/b/c", OTHER), sent);
+    assert_no_file_with_key(&scene.world.path(""));
+}
+
 /// The source is read with its own key, and the store copies the bytes: nothing passes through this
 /// machine.
 #[test]
@@ -182,6 +312,30 @@ fn a_copy_exchanges_one_customers_key_for_another() {
         assert_eq!(source, Some(BASE64));
         assert!(request.header("x-amz-server-side-encryption-customer-key").is_some());
     }
+}
+
+/// RGW 16.2 copies no encrypted object, neither whole nor in parts: the bytes pass through this
+/// machine, read with one key and written with the other.
+#[test]
+fn ceph_rgw_takes_and_returns_objects_under_customers_keys() {
+    let scene = scene_at("RGW");
+    kill_before_the_last_part(&scene, &mut upload_with(&scene, "mine.key"), |_| {});
+    let refused = finish(&mut upload_with(&scene, "other.key"));
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    succeed(&mut upload_with(&scene, "mine.key"));
+    assert_eq!(read_with(&scene, KEY, RAW), scene.sample.sha256);
+    let from = scene.url();
+    let mut command = copy(&scene.world, &scene.store, &from, &format!("{from}-copy"));
+    command.args(["--copy-source-sse-c-key-file", "mine.key", "--sse-c-key-file", "other.key"]);
+    let copied = succeed(command.args(["--json", "-vvv"]));
+    assert_silent(&copied);
+    assert_eq!(event(&copied, "copied")["method"], "streamed");
+    assert_eq!(read_with(&scene, "file-copy", OTHER), scene.sample.sha256);
+    let mut command = copy(&scene.world, &scene.store, &format!("{from}-copy"), "back");
+    assert_silent(&succeed(command.args(["--sse-c-key-file", "other.key", "-vvv"])));
+    let back = haul_testkit::files::sha256(&scene.world.path("back")).unwrap();
+    assert_eq!(back, scene.sample.sha256);
+    assert_no_file_with_key(&scene.world.path(""));
 }
 
 /// AWS refuses a key over plain HTTP too, but only after it has received it.

@@ -251,6 +251,100 @@ fn an_echo_of_a_checksum_that_is_only_accepted_is_no_proof() {
     assert_eq!(event(&named, "part-sent")["proof"], "checksum");
 }
 
+/// Regression: a copy compared the checksums of source and copy whatever the store is worth. A
+/// store that keeps wrong checksums would prove a wrong copy.
+#[test]
+fn checksums_that_a_store_only_accepts_prove_no_copy() {
+    let scene = Scene::at_haul_serve();
+    succeed(&mut scene.command());
+    let copied = |key: &str| {
+        let to = format!("s3://{}/{key}", scene.bucket);
+        let mut command = scene.world.haul(&scene.store);
+        let copied = succeed(command.args(["cp", &scene.url(), &to, "--json"]));
+        event(&copied, "copied")["proof"].clone()
+    };
+    assert_eq!(copied("trusted"), "checksum");
+    let ignored = [(ChecksumAlgorithm::Crc64Nvme, Support::Ignored)].into();
+    let findings = StoreFindings { checksums: ignored, ..StoreFindings::default() };
+    record_findings(&scene.world, &scene.store, findings);
+    assert_eq!(copied("by-etag"), "e-tag");
+}
+
+/// HeadObject of a part at a store that is known to ignore `partNumber`, or to refuse it, costs
+/// requests and tells nothing.
+#[test]
+fn parts_are_not_asked_of_a_store_that_ignores_part_numbers() {
+    let scene = Scene::at_haul_serve();
+    succeed(&mut scene.command());
+    let asked = || {
+        let before = scene.proxy.seen().len();
+        let mut command = scene.world.haul(&scene.store);
+        succeed(command.arg("verify").arg(&scene.sample.path).arg(scene.url()));
+        succeed(scene.world.haul(&scene.store).args(["stat", &scene.url()]));
+        succeed(scene.world.haul(&scene.store).args(["cp", &scene.url(), "back"]));
+        let to = format!("{}-copy", scene.url());
+        succeed(scene.world.haul(&scene.store).args(["cp", &scene.url(), &to]));
+        let seen = scene.proxy.seen();
+        let heads = seen[before..].iter().filter(|it| it.kind == Kind::HeadObject);
+        heads.filter(|it| it.target.contains("partNumber")).count()
+    };
+    assert!(asked() > 0);
+    for support in [Support::No, Support::Ignored] {
+        let findings = StoreFindings {
+            part_number_head: support,
+            get_object_attributes: Support::No,
+            ..StoreFindings::default()
+        };
+        record_findings(&scene.world, &scene.store, findings);
+        assert_eq!(asked(), 0, "{support:?}");
+    }
+}
+
+/// A store without listings of uploads is not asked for one.
+#[test]
+fn uploads_are_not_listed_by_a_store_that_cannot() {
+    let scene = Scene::at_haul_serve();
+    let bucket = format!("s3://{}", scene.bucket);
+    let findings =
+        StoreFindings { list_multipart_uploads: Support::No, ..StoreFindings::default() };
+    record_findings(&scene.world, &scene.store, findings);
+    for words in [&["uploads", &bucket][..], &["sweep", &bucket, "--older-than", "1d", "--yes"]] {
+        let refused = finish(scene.world.haul(&scene.store).args(words));
+        assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+        let said = "does not list unfinished uploads, by its store profile";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    assert_eq!(scene.proxy.count(Kind::ListMultipartUploads), 0);
+    // The profile of MinIO: an empty list means nothing, and no rule can help.
+    let minio = finish(scene.world.haul(&scene.store).args([
+        "uploads",
+        &bucket,
+        "--store-profile",
+        "minio",
+    ]));
+    assert_eq!(minio.code(), Some(1), "{}", minio.stderr);
+    assert!(minio.stderr.contains("(store profile minio)"), "{}", minio.stderr);
+    assert!(!minio.stderr.contains("haul lifecycle"), "{}", minio.stderr);
+}
+
+/// MinIO has no rule that aborts uploads: installing it is refused before any request.
+#[test]
+fn a_rule_that_the_store_has_not_is_refused_unsent() {
+    let scene = Scene::at_haul_serve();
+    let bucket = format!("s3://{}", scene.bucket);
+    let install = |profile: &str| {
+        let mut command = scene.world.haul(&scene.store);
+        command.args(["lifecycle", &bucket, "--abort-after", "7d", "--store-profile", profile]);
+        finish(&mut command)
+    };
+    let refused = install("minio");
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("by its store profile minio"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("haul sweep"), "{}", refused.stderr);
+    assert_eq!(scene.proxy.seen().len(), 0);
+    install("generic").success().unwrap();
+}
+
 #[test]
 fn findings_that_cannot_be_read_are_reported_and_ignored() {
     let scene = Scene::at_haul_serve();

@@ -10,7 +10,7 @@ use haul_parts::Bucket;
 
 pub use document::{DocumentError, LifecycleRule, RULE_ID};
 
-use crate::remote::{LifecycleDocument, Store, StoreError, StoreErrorKind};
+use crate::remote::{LifecycleDocument, Store, StoreError, StoreErrorKind, StoreKind, Support};
 
 /// The reason why the rules could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum LifecycleError {
     /// The store's document cannot be edited safely; nothing was changed.
     #[error("the lifecycle rules of the bucket cannot be read")]
     Document(#[from] DocumentError),
+    /// The store is known not to support rules that abort unfinished uploads; nothing was sent.
+    #[error("no lifecycle rule of this store aborts unfinished uploads, by its store profile {0}")]
+    Unsupported(StoreKind),
     /// The store accepted the document but does not return all of its rules.
     #[error("the store took the rules and does not keep {}", .rules.join(", "))]
     Dropped {
@@ -60,7 +63,10 @@ pub async fn install(
     prefix: &str,
     days: u32,
 ) -> Result<(), LifecycleError> {
+    check_support(store)?;
     let before = read(store, bucket).await?;
+    // The answer may be the first that names the store.
+    check_support(store)?;
     let xml =
         document::with_abort_rule(before.as_ref().map(|found| found.xml.as_str()), prefix, days)?;
     replace(store, bucket, before, xml, &[document::rule_id(prefix)]).await
@@ -103,6 +109,16 @@ pub async fn uninstall(
     let xml = document::without(&before.xml, ours)?;
     replace(store, bucket, Some(before), xml, &[]).await?;
     Ok(count)
+}
+
+/// Fails if the store is known not to have the rule. A store that takes the rule and does not keep
+/// it is detected by reading the rules back.
+fn check_support(store: &dyn Store) -> Result<(), LifecycleError> {
+    let profile = store.profile();
+    match profile.lifecycle_abort {
+        Support::No => Err(LifecycleError::Unsupported(profile.kind)),
+        _ => Ok(()),
+    }
 }
 
 async fn read(store: &dyn Store, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {

@@ -35,6 +35,9 @@ pub struct DownloadBeginning {
     pub temporary: PathBuf,
     /// The division of the object into ranges.
     pub plan: PartPlan,
+    /// The MD5 of the customer's key (SSE-C) that the store needs for the object, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_key_md5: Option<String>,
     /// The caller's connection settings, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]
     pub connection: serde_json::Value,
@@ -123,6 +126,11 @@ impl JournalFolder {
             (one.beginning.begun_at, &one.id).cmp(&(other.beginning.begun_at, &other.id))
         });
         Ok(found)
+    }
+
+    /// Returns the unfinished download with this journal.
+    pub(crate) fn find_download(&self, id: &str) -> Option<DownloadSummary> {
+        summary(id.to_owned(), &self.file_of(id))
     }
 
     /// Returns the name of a download's journal: the same for the same command, so that two

@@ -68,7 +68,7 @@ impl JournalFolder {
             let (file, bytes) = lock_and_read(&path, true)?;
             match unreadable::read(&bytes) {
                 Ok(good) => return Opened::new(file, path, good, moved_aside),
-                Err(source @ FormatError::Version(_)) => {
+                Err(source @ (FormatError::Version(_) | FormatError::UnknownRecord(_))) => {
                     return Err(JournalError::Format { path, source });
                 }
                 // Keep the lock until the file has its new name: no other process appends to it.

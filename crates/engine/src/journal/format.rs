@@ -38,7 +38,7 @@ pub struct Decoded {
 }
 
 /// The reason why a file is not a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// The file is empty, or shorter than its first eight bytes: a crash before anything was sent.
@@ -53,6 +53,10 @@ pub enum FormatError {
     /// Another version of Haul wrote the file.
     #[error("the journal has format version {0}; this Haul reads version 2")]
     Version(u8),
+    /// A record is intact, but names something that this Haul does not know, such as a checksum
+    /// algorithm.
+    #[error("a record is intact, but this Haul does not understand it: {0}")]
+    UnknownRecord(String),
 }
 
 /// Encodes one record. `None` if it would be longer than [`RECORD_BYTES_MAX`].
@@ -74,7 +78,8 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
 /// Decodes all records up to the first that is torn or damaged.
 ///
 /// # Errors
-/// The whole file is not a journal of this version.
+/// The whole file is not a journal of this version, or an intact record is not understood: cutting
+/// it off would lose what a newer Haul recorded.
 pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
     let Some((magic, mut rest)) = file.split_first_chunk::<8>() else {
         return Err(FormatError::Empty);
@@ -91,13 +96,14 @@ pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
     }
     let mut records = vec![];
     while let Some((record, after)) = decode_one(rest) {
-        records.push(record);
+        records.push(record.map_err(|error| FormatError::UnknownRecord(error.to_string()))?);
         rest = after;
     }
     Ok(Decoded { records, good_bytes: file.len() - rest.len() })
 }
 
-fn decode_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
+/// Returns the first record, if its checksum is right, and the bytes after it.
+fn decode_one(bytes: &[u8]) -> Option<(Result<Record, serde_json::Error>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -108,7 +114,7 @@ fn decode_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
     if crc32c(payload) != *checksum {
         return None;
     }
-    Some((serde_json::from_slice(payload).ok()?, rest))
+    Some((serde_json::from_slice(payload), rest))
 }
 
 fn crc32c(payload: &[u8]) -> [u8; 4] {

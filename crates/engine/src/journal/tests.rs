@@ -266,6 +266,27 @@ fn a_journal_of_another_version_is_an_error_and_stays_untouched() {
     assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), newer);
 }
 
+/// A newer Haul may have begun the upload with a checksum algorithm that this one does not know.
+/// The journal used to count as damaged: it was moved aside, and its parts stayed at the store.
+#[test]
+fn a_journal_with_an_unknown_algorithm_is_named_and_stays_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = JournalFolder::new(folder.path());
+    let begun = serde_json::to_string(&records()[0]).unwrap();
+    let newer = begun.replace("CRC64NVME", "BLAKE9");
+    assert_ne!(begun, newer);
+    let file = [&MAGIC[..], &format::frame(newer.as_bytes())].concat();
+    std::fs::write(folder.path().join("id.journal"), &file).unwrap();
+    for result in [journals.open("id").map(Some), journals.open_existing("id")] {
+        let Err(JournalError::Format { source: FormatError::UnknownRecord(text), .. }) = result
+        else {
+            panic!("{result:?}");
+        };
+        assert!(text.contains("`BLAKE9`") && text.contains("`XXHASH3`"), "{text}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), file);
+}
+
 #[test]
 fn what_the_list_leaves_out_is_named_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();

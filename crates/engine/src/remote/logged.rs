@@ -137,6 +137,33 @@ impl<S: Store> Store for LoggedStore<S> {
         logged(Operation::GetObjectTagging, object, self.0.get_object_tagging(object)).await
     }
 
+    async fn put_object_tagging(
+        &self,
+        object: &ObjectRef,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        logged(Operation::PutObjectTagging, object, self.0.put_object_tagging(object, tags)).await
+    }
+
+    async fn put_object_retention(
+        &self,
+        object: &ObjectRef,
+        mode: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sent = self.0.put_object_retention(object, mode, until);
+        logged(Operation::PutObjectRetention, object, sent).await
+    }
+
+    async fn put_object_legal_hold(
+        &self,
+        object: &ObjectRef,
+        status: &str,
+    ) -> Result<(), StoreError> {
+        let sent = self.0.put_object_legal_hold(object, status);
+        logged(Operation::PutObjectLegalHold, object, sent).await
+    }
+
     async fn get_object_acl(&self, object: &ObjectRef) -> Result<ObjectAcl, StoreError> {
         logged(Operation::GetObjectAcl, object, self.0.get_object_acl(object)).await
     }

@@ -150,6 +150,30 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::GetObjectTagging))
     }
 
+    /// Replaces the tags of an object (PutObjectTagging).
+    async fn put_object_tagging(
+        &self,
+        _: &ObjectRef,
+        _: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::PutObjectTagging))
+    }
+
+    /// Locks an object until a time, in a mode (PutObjectRetention).
+    async fn put_object_retention(
+        &self,
+        _: &ObjectRef,
+        _mode: &str,
+        _until: Timestamp,
+    ) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::PutObjectRetention))
+    }
+
+    /// Sets the legal hold of an object, `ON` or `OFF` (PutObjectLegalHold).
+    async fn put_object_legal_hold(&self, _: &ObjectRef, _: &str) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::PutObjectLegalHold))
+    }
+
     /// Returns the access control list of an object (GetObjectAcl).
     async fn get_object_acl(&self, _: &ObjectRef) -> Result<ObjectAcl, StoreError> {
         Err(not_implemented(Operation::GetObjectAcl))

@@ -13,6 +13,7 @@ use haul_parts::{
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::description::ObjectLock;
 use crate::body::{Meter, Payload};
 
 /// The S3 operation of a request, for errors and counters.
@@ -30,6 +31,9 @@ pub enum Operation {
     UploadPartCopy,
     HeadObject,
     GetObjectTagging,
+    PutObjectTagging,
+    PutObjectRetention,
+    PutObjectLegalHold,
     GetObjectAcl,
     GetObjectAttributes,
     GetObject,
@@ -235,6 +239,10 @@ pub struct ObjectHead {
     /// Whether the answer says that the object is encrypted by KMS or a customer's key, so that the
     /// ETag is not an MD5.
     pub etag_is_opaque: bool,
+    /// The number of tags (`x-amz-tagging-count`); `None` if the store does not return it.
+    pub tag_count: Option<u32>,
+    /// The lock of the object, as far as the answer shows it.
+    pub lock: ObjectLock,
 }
 
 /// The parameters of GetObject.

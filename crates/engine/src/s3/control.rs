@@ -126,6 +126,10 @@ fn completed_part(part: &CompletedPart) -> sdk::CompletedPart {
             ChecksumAlgorithm::Crc32 => built.set_checksum_crc32(value),
             ChecksumAlgorithm::Sha1 => built.set_checksum_sha1(value),
             ChecksumAlgorithm::Sha256 => built.set_checksum_sha256(value),
+            ChecksumAlgorithm::Sha512 => built.set_checksum_sha512(value),
+            ChecksumAlgorithm::Xxhash3 => built.set_checksum_xxhash3(value),
+            ChecksumAlgorithm::Xxhash64 => built.set_checksum_xxhash64(value),
+            ChecksumAlgorithm::Xxhash128 => built.set_checksum_xxhash128(value),
             // Content-MD5 belongs to the request of the part, not to the list.
             _ => built,
         };
@@ -151,6 +155,8 @@ pub(super) async fn abort_multipart_upload(
 macro_rules! head_of {
     ($answer:expr) => {
         ObjectHead {
+            tag_count: $answer.tag_count().and_then(|count| u32::try_from(count).ok()),
+            lock: convert::lock(&$answer),
             size_bytes: convert::size_bytes($answer.content_length),
             etag_is_opaque: convert::is_opaque(
                 $answer.server_side_encryption(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types as sdk;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::http::HttpError;
@@ -9,6 +10,8 @@ use aws_smithy_types::DateTime;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::remote::ObjectLock;
 
 /// Returns the checksum from the fields of a generated answer. This is a macro because the types
 /// have the same fields but no common trait.
@@ -35,13 +38,18 @@ macro_rules! checksum_values {
             (haul_parts::ChecksumAlgorithm::Crc32, $answer.checksum_crc32()),
             (haul_parts::ChecksumAlgorithm::Sha256, $answer.checksum_sha256()),
             (haul_parts::ChecksumAlgorithm::Sha1, $answer.checksum_sha1()),
+            (haul_parts::ChecksumAlgorithm::Sha512, $answer.checksum_sha512()),
+            (haul_parts::ChecksumAlgorithm::Xxhash3, $answer.checksum_xxhash3()),
+            (haul_parts::ChecksumAlgorithm::Xxhash64, $answer.checksum_xxhash64()),
+            (haul_parts::ChecksumAlgorithm::Xxhash128, $answer.checksum_xxhash128()),
+            (haul_parts::ChecksumAlgorithm::Md5, $answer.checksum_md5()),
         ]
     };
 }
 pub(super) use checksum_values;
 
 /// The value of each algorithm in an answer.
-pub(super) type ChecksumValues<'a> = [(ChecksumAlgorithm, Option<&'a str>); 5];
+pub(super) type ChecksumValues<'a> = [(ChecksumAlgorithm, Option<&'a str>); 10];
 
 /// Returns the first valid value of the full object. Composite values, which end in `-N`, are
 /// skipped.
@@ -100,6 +108,17 @@ pub(super) fn is_opaque_by(headers: &http::HeaderMap) -> bool {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     header("x-amz-server-side-encryption").is_some_and(|value| value.starts_with("aws:kms"))
         || header("x-amz-server-side-encryption-customer-algorithm").is_some()
+}
+
+/// Returns the lock of an object.
+pub(super) fn lock(answer: &HeadObjectOutput) -> ObjectLock {
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    let hold = answer.object_lock_legal_hold_status();
+    ObjectLock {
+        mode: text(answer.object_lock_mode().map(sdk::ObjectLockMode::as_str)),
+        retain_until: answer.object_lock_retain_until_date().and_then(timestamp),
+        legal_hold: text(hold.map(sdk::ObjectLockLegalHoldStatus::as_str)),
+    }
 }
 
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {

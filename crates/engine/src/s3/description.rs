@@ -1,17 +1,15 @@
 //! Sends HeadObject with every field, and GetObjectAttributes.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
-use haul_parts::{ChecksumAlgorithm, ObjectChecksum, PartNumber};
+use haul_parts::{ObjectChecksum, PartNumber};
 
 use super::control;
-use super::convert::{self, checksum_of};
+use super::convert::{self, checksum_of, checksum_values};
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    AclGrant, Encryption, ObjectAcl, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage,
-    ObjectRef, Operation, StoreError,
+    AclGrant, Encryption, ObjectAcl, ObjectDescription, ObjectPart, ObjectPartsPage, ObjectRef,
+    Operation, StoreError,
 };
 
 pub(super) async fn describe_object(
@@ -19,26 +17,13 @@ pub(super) async fn describe_object(
     object: &ObjectRef,
 ) -> Result<ObjectDescription, StoreError> {
     let answer = control::ask_for_head(client, object).await?;
-    let known = [
-        (ChecksumAlgorithm::Crc64Nvme, answer.checksum_crc64_nvme()),
-        (ChecksumAlgorithm::Crc32c, answer.checksum_crc32_c()),
-        (ChecksumAlgorithm::Crc32, answer.checksum_crc32()),
-        (ChecksumAlgorithm::Sha256, answer.checksum_sha256()),
-        (ChecksumAlgorithm::Sha1, answer.checksum_sha1()),
-        (ChecksumAlgorithm::Md5, answer.checksum_md5()),
-    ];
-    let checksum =
-        known.into_iter().find_map(|(algorithm, value)| ObjectChecksum::parse(algorithm, value?));
-    let others = [
-        ("SHA512", answer.checksum_sha512()),
-        ("XXHASH64", answer.checksum_xxhash64()),
-        ("XXHASH3", answer.checksum_xxhash3()),
-        ("XXHASH128", answer.checksum_xxhash128()),
-    ];
-    let other_checksums: BTreeMap<String, String> = others
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
+    let values = checksum_values!(answer).into_iter();
+    let mut checksums =
+        values.filter_map(|(algorithm, value)| ObjectChecksum::parse(algorithm, value?));
+    let checksum = checksums.next();
+    // AWS keeps one checksum of an object; another store may return several.
+    let other_checksums =
+        checksums.map(|other| (other.algorithm().s3_name().to_owned(), other.value())).collect();
     let text = |value: Option<&str>| value.map(str::to_owned);
     let count = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
     let encryption = Encryption {
@@ -47,13 +32,7 @@ pub(super) async fn describe_object(
         bucket_key: answer.bucket_key_enabled().unwrap_or(false),
         customer_algorithm: text(answer.sse_customer_algorithm()),
     };
-    let until = answer.object_lock_retain_until_date();
-    let hold = answer.object_lock_legal_hold_status();
-    let lock = ObjectLock {
-        mode: text(answer.object_lock_mode().map(sdk::ObjectLockMode::as_str)),
-        retain_until: until.and_then(convert::timestamp),
-        legal_hold: text(hold.map(sdk::ObjectLockLegalHoldStatus::as_str)),
-    };
+    let lock = convert::lock(&answer);
     let described = ObjectDescription {
         checksum,
         other_checksums,

@@ -6,7 +6,6 @@ use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of};
 use super::encoding::Encoding;
-use super::minio::IsMinio;
 use super::sdk_error::convert as failed;
 use crate::remote::{
     ListedBucket, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart,
@@ -63,7 +62,6 @@ pub(super) async fn list_multipart_uploads(
     prefix: &str,
     after: Option<&UploadMarker>,
 ) -> Result<UploadsPage, StoreError> {
-    let minio = IsMinio::default();
     let ask = async |encoding_type: Option<EncodingType>| {
         client
             .list_multipart_uploads()
@@ -74,8 +72,6 @@ pub(super) async fn list_multipart_uploads(
             .set_upload_id_marker(
                 after.and_then(|marker| marker.upload_id.clone()).map(String::from),
             )
-            .customize()
-            .interceptor(minio.clone())
             .send()
             .await
             .map_err(|error| failed(Operation::ListMultipartUploads, error))
@@ -126,7 +122,7 @@ pub(super) async fn list_multipart_uploads(
     uploads.sort_by(|one: &UploadSummary, other| {
         (&one.key, one.initiated).cmp(&(&other.key, other.initiated))
     });
-    Ok(UploadsPage { uploads, next, exact_key_only: minio.get() })
+    Ok(UploadsPage { uploads, next, exact_key_only: false })
 }
 
 /// Checks that a truncated list has a continuation, and that the continuation advances.

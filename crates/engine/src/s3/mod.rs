@@ -24,10 +24,10 @@ mod document;
 mod encoding;
 mod extent;
 mod genuine;
+mod late_attributes;
 mod lifecycle;
 mod listing;
 mod location;
-mod minio;
 mod objects;
 mod options;
 mod presign;
@@ -55,8 +55,8 @@ use crate::remote::{
     DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectAcl, ObjectBody,
     ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
     PartRequest, PartsPage, PresignRequest, PresignedUrl, ProfileChoice, PutRequest, Store,
-    StoreError, StoreFindings, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
-    UploadsPage,
+    StoreError, StoreErrorKind, StoreFindings, StoreProfile, StoredPart, Support, UploadMarker,
+    UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -177,10 +177,23 @@ impl Store for S3Store {
         prefix: &str,
         after: Option<&UploadMarker>,
     ) -> Result<UploadsPage, StoreError> {
-        self.ask(bucket, |place| async move {
-            listing::list_multipart_uploads(&place.client, bucket, prefix, after).await
-        })
-        .await
+        let support = || self.profile.get().list_multipart_uploads;
+        if support() == Support::No {
+            let message = format!(
+                "the store does not list unfinished uploads, by its store profile {}",
+                self.profile.get().kind
+            );
+            let (operation, kind) =
+                (Operation::ListMultipartUploads, StoreErrorKind::NotImplemented);
+            return Err(StoreError::local(operation, kind, message));
+        }
+        let page = self
+            .ask(bucket, |place| async move {
+                listing::list_multipart_uploads(&place.client, bucket, prefix, after).await
+            })
+            .await?;
+        // Asked after the answer, because it may be the first that names the store.
+        Ok(UploadsPage { exact_key_only: support() == Support::Ignored, ..page })
     }
 
     async fn put_object(
@@ -229,6 +242,40 @@ impl Store for S3Store {
         .await
     }
 
+    async fn put_object_tagging(
+        &self,
+        object: &ObjectRef,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            late_attributes::put_tagging(&place.client, object, tags).await
+        })
+        .await
+    }
+
+    async fn put_object_retention(
+        &self,
+        object: &ObjectRef,
+        mode: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            late_attributes::put_retention(&place.client, object, mode, until).await
+        })
+        .await
+    }
+
+    async fn put_object_legal_hold(
+        &self,
+        object: &ObjectRef,
+        status: &str,
+    ) -> Result<(), StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            late_attributes::put_legal_hold(&place.client, object, status).await
+        })
+        .await
+    }
+
     async fn get_object_acl(&self, object: &ObjectRef) -> Result<ObjectAcl, StoreError> {
         self.ask(&object.bucket, |place| async move {
             description::get_object_acl(&place.client, object).await
@@ -266,6 +313,10 @@ impl Store for S3Store {
         object: &ObjectRef,
         number: PartNumber,
     ) -> Result<Option<StoredPart>, StoreError> {
+        // The answer of a store that ignores `partNumber` describes the whole object.
+        if self.profile.get().part_number_head.is_missing() {
+            return Ok(None);
+        }
         self.ask(&object.bucket, |place| async move {
             control::head_part(&place.client, object, number).await
         })

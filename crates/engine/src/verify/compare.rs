@@ -112,6 +112,8 @@ impl Verifier {
         };
         let head = ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes,
             etag: etag.unwrap_or_else(|| ETag::new("")),
             checksum: None,

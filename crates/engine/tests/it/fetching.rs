@@ -23,7 +23,7 @@ const SIZE: usize = 20_500;
 const RANGE_BYTES: u64 = 1000;
 
 fn ranges() -> DownloadOptions {
-    DownloadOptions { part_size_bytes: Some(RANGE_BYTES), journal: None }
+    DownloadOptions { part_size_bytes: Some(RANGE_BYTES), ..DownloadOptions::default() }
 }
 
 /// Adds the object, sent in parts, to a store.

@@ -23,7 +23,7 @@ const RANGE_BYTES: u64 = 1000;
 const SLICE_BYTES: u64 = 256 * 1024;
 
 fn ranges() -> DownloadOptions {
-    DownloadOptions { part_size_bytes: Some(RANGE_BYTES), journal: None }
+    DownloadOptions { part_size_bytes: Some(RANGE_BYTES), ..DownloadOptions::default() }
 }
 
 fn pipe() -> (PipeReader, DownloadTarget) {

@@ -21,6 +21,7 @@ mod fuzz_seeds;
 mod given;
 mod harness;
 mod in_order;
+mod late_attributes;
 mod links;
 mod listings;
 mod machine;

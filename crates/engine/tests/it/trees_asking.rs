@@ -63,6 +63,8 @@ impl Store for Patient {
         attributes.metadata.insert("mtime".into(), FILE_SECOND.to_string());
         Ok(ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes: 1,
             etag: etag(),
             checksum: None,

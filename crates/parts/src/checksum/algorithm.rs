@@ -29,6 +29,18 @@ pub enum ChecksumAlgorithm {
     /// SHA-256, 32 bytes.
     #[serde(rename = "SHA256")]
     Sha256,
+    /// SHA-512, 64 bytes; in S3 since April 2026, as the three XXHASH.
+    #[serde(rename = "SHA512")]
+    Sha512,
+    /// XXH3 of 64 bits, without a seed, big-endian as the canonical form of xxHash.
+    #[serde(rename = "XXHASH3")]
+    Xxhash3,
+    /// XXH64, without a seed, big-endian.
+    #[serde(rename = "XXHASH64")]
+    Xxhash64,
+    /// XXH3 of 128 bits, without a seed, big-endian.
+    #[serde(rename = "XXHASH128")]
+    Xxhash128,
     /// MD5: older in S3 than all the others, as `Content-MD5` and as the ETag of a part.
     #[serde(rename = "MD5")]
     Md5,
@@ -47,8 +59,18 @@ pub enum ChecksumType {
 
 impl ChecksumAlgorithm {
     /// All algorithms, the preferred one first.
-    pub const ALL: [ChecksumAlgorithm; 6] =
-        [Self::Crc64Nvme, Self::Crc32c, Self::Crc32, Self::Sha1, Self::Sha256, Self::Md5];
+    pub const ALL: [ChecksumAlgorithm; 10] = [
+        Self::Crc64Nvme,
+        Self::Crc32c,
+        Self::Crc32,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
+        Self::Xxhash3,
+        Self::Xxhash64,
+        Self::Xxhash128,
+        Self::Md5,
+    ];
 
     /// Returns the name that `x-amz-checksum-algorithm` and XML documents use.
     pub const fn s3_name(self) -> &'static str {
@@ -58,6 +80,10 @@ impl ChecksumAlgorithm {
             Self::Crc32 => "CRC32",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::Xxhash3 => "XXHASH3",
+            Self::Xxhash64 => "XXHASH64",
+            Self::Xxhash128 => "XXHASH128",
             Self::Md5 => "MD5",
         }
     }
@@ -66,27 +92,41 @@ impl ChecksumAlgorithm {
     /// case.
     ///
     /// For MD5 this is `content-md5`: every store supports it, none echoes it (the ETag serves as
-    /// the echo), and Create must not announce it in `x-amz-checksum-algorithm`. Haul does not use
-    /// AWS's newer `x-amz-checksum-md5`.
+    /// the echo), and Create must not announce it in `x-amz-checksum-algorithm`. AWS's newer
+    /// `x-amz-checksum-md5` is the [header of a kept value](Self::kept_header_name).
     pub const fn header_name(self) -> &'static str {
+        match self {
+            Self::Md5 => "content-md5",
+            other => other.kept_header_name(),
+        }
+    }
+
+    /// Returns the header in which a store returns a value that it keeps with an object, in lower
+    /// case.
+    pub const fn kept_header_name(self) -> &'static str {
         match self {
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
             Self::Crc32c => "x-amz-checksum-crc32c",
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Sha1 => "x-amz-checksum-sha1",
             Self::Sha256 => "x-amz-checksum-sha256",
-            Self::Md5 => "content-md5",
+            Self::Sha512 => "x-amz-checksum-sha512",
+            Self::Xxhash3 => "x-amz-checksum-xxhash3",
+            Self::Xxhash64 => "x-amz-checksum-xxhash64",
+            Self::Xxhash128 => "x-amz-checksum-xxhash128",
+            Self::Md5 => "x-amz-checksum-md5",
         }
     }
 
     /// Returns the length of a value in bytes.
     pub const fn digest_len(self) -> usize {
         match self {
-            Self::Crc64Nvme => 8,
+            Self::Crc64Nvme | Self::Xxhash3 | Self::Xxhash64 => 8,
             Self::Crc32c | Self::Crc32 => 4,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
-            Self::Md5 => 16,
+            Self::Sha512 => 64,
+            Self::Md5 | Self::Xxhash128 => 16,
         }
     }
 

@@ -62,9 +62,13 @@ impl Field {
             }
             ChecksumAlgorithm::Crc32c => Ok(Self { polynomial: 0x82f6_3b78, one: ONE_32 }),
             ChecksumAlgorithm::Crc32 => Ok(Self { polynomial: 0xedb8_8320, one: ONE_32 }),
-            ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Md5 => {
-                Err(ChecksumError::NotCombinable { algorithm })
-            }
+            ChecksumAlgorithm::Sha1
+            | ChecksumAlgorithm::Sha256
+            | ChecksumAlgorithm::Sha512
+            | ChecksumAlgorithm::Xxhash3
+            | ChecksumAlgorithm::Xxhash64
+            | ChecksumAlgorithm::Xxhash128
+            | ChecksumAlgorithm::Md5 => Err(ChecksumError::NotCombinable { algorithm }),
         }
     }
 

@@ -4,9 +4,12 @@
 //! stay in the first cache levels and feeds each block to every algorithm before it takes the next
 //! one. MD5 of many streams at once is in [`lanes`](crate::lanes).
 
+use std::hash::Hasher as _;
+
 use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 
 use super::{Checksum, ChecksumAlgorithm};
 use crate::lanes::Md5Stream;
@@ -27,6 +30,10 @@ enum HasherState {
     Crc(crc_fast::Digest),
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Sha512),
+    Xxhash3(XxHash3_64),
+    Xxhash64(XxHash64),
+    Xxhash128(XxHash3_128),
     Md5(Md5Stream),
 }
 
@@ -40,6 +47,10 @@ impl Hasher {
             ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
             ChecksumAlgorithm::Sha1 => HasherState::Sha1(Sha1::new()),
             ChecksumAlgorithm::Sha256 => HasherState::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Sha512 => HasherState::Sha512(Sha512::new()),
+            ChecksumAlgorithm::Xxhash3 => HasherState::Xxhash3(XxHash3_64::new()),
+            ChecksumAlgorithm::Xxhash64 => HasherState::Xxhash64(XxHash64::with_seed(0)),
+            ChecksumAlgorithm::Xxhash128 => HasherState::Xxhash128(XxHash3_128::new()),
             ChecksumAlgorithm::Md5 => HasherState::Md5(Md5Stream::new()),
         };
         Self { algorithm, state }
@@ -63,19 +74,28 @@ impl Hasher {
             HasherState::Crc(digest) => digest.update(bytes),
             HasherState::Sha1(digest) => digest.update(bytes),
             HasherState::Sha256(digest) => digest.update(bytes),
+            HasherState::Sha512(digest) => digest.update(bytes),
+            HasherState::Xxhash3(digest) => digest.write(bytes),
+            HasherState::Xxhash64(digest) => digest.write(bytes),
+            HasherState::Xxhash128(digest) => digest.write(bytes),
             HasherState::Md5(stream) => stream.update(bytes),
         }
     }
 
     /// Returns the checksum of all bytes added.
     pub fn finish(self) -> Checksum {
+        let of = |digest: &[u8]| Checksum::from_bytes(self.algorithm, digest);
         let checksum = match self.state {
             HasherState::Crc(digest) => {
                 return Checksum::from_crc(self.algorithm, digest.finalize());
             }
-            HasherState::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
-            HasherState::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
-            HasherState::Md5(stream) => Checksum::from_bytes(self.algorithm, &stream.finish()),
+            HasherState::Sha1(digest) => of(&digest.finalize()),
+            HasherState::Sha256(digest) => of(&digest.finalize()),
+            HasherState::Sha512(digest) => of(&digest.finalize()),
+            HasherState::Xxhash3(digest) => of(&digest.finish().to_be_bytes()),
+            HasherState::Xxhash64(digest) => of(&digest.finish().to_be_bytes()),
+            HasherState::Xxhash128(digest) => of(&digest.finish_128().to_be_bytes()),
+            HasherState::Md5(stream) => of(&stream.finish()),
         };
         checksum.expect("the digest of an algorithm has the length of that algorithm")
     }

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use super::ChecksumAlgorithm;
 
-/// The length of the longest digest, SHA-256.
-const DIGEST_MAX_BYTES: usize = 32;
+/// The length of the longest digest, SHA-512.
+const DIGEST_MAX_BYTES: usize = 64;
 
 /// The value of one algorithm over some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,8 +30,8 @@ pub struct Checksum {
 pub enum ChecksumError {
     /// The name of the algorithm is unknown.
     #[error(
-        "unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and \
-         MD5"
+        "unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256, \
+         SHA512, XXHASH3, XXHASH64, XXHASH128 and MD5"
     )]
     UnknownAlgorithm {
         /// The name as it was given.

@@ -23,7 +23,7 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 /// The check values of the CRC catalogue (reveng), RFC 3174/FIPS 180 implementations and RFC 1321,
-/// all over "123456789".
+/// all over "123456789"; the xxHash values are those that its reference tool `xxhsum` prints.
 #[test]
 fn published_check_values() {
     let check = |algorithm| hex::encode(Hasher::checksum(algorithm, b"123456789").bytes());
@@ -36,6 +36,16 @@ fn published_check_values() {
         "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"
     );
     assert_eq!(check(ChecksumAlgorithm::Md5), "25f9e794323b453885f5181f1b624d0b");
+    assert_eq!(
+        check(ChecksumAlgorithm::Sha512),
+        "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274a\
+         d27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85"
+    );
+    assert_eq!(check(ChecksumAlgorithm::Xxhash64), "8cb841db40e6ae83");
+    let abc = |algorithm| hex::encode(Hasher::checksum(algorithm, b"abc").bytes());
+    assert_eq!(abc(ChecksumAlgorithm::Xxhash64), "44bc2cf5ad770999");
+    assert_eq!(abc(ChecksumAlgorithm::Xxhash3), "78af5f94892f3950");
+    assert_eq!(abc(ChecksumAlgorithm::Xxhash128), "06b05ab6733a618578af5f94892f3950");
 }
 
 /// The values that AWS prints for an object of no bytes.
@@ -48,6 +58,10 @@ fn values_of_no_bytes() {
     assert_eq!(empty(ChecksumAlgorithm::Sha1), "2jmj7l5rSw0yVb/vlWAYkK/YBwk=");
     assert_eq!(empty(ChecksumAlgorithm::Sha256), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
     assert_eq!(empty(ChecksumAlgorithm::Md5), "1B2M2Y8AsgTpgAmY7PhCfg==");
+    let empty = |algorithm| hex::encode(Hasher::new(algorithm).finish().bytes());
+    assert_eq!(empty(ChecksumAlgorithm::Xxhash64), "ef46db3751d8e999");
+    assert_eq!(empty(ChecksumAlgorithm::Xxhash3), "2d06800538d394c2");
+    assert_eq!(empty(ChecksumAlgorithm::Xxhash128), "99aa06d3014798d86001c324468d497f");
 }
 
 proptest! {
@@ -113,7 +127,10 @@ proptest! {
     }
 
     #[test]
-    fn values_come_back_from_their_texts(algorithm in algorithm(), bytes in any::<[u8; 32]>()) {
+    fn values_come_back_from_their_texts(
+        algorithm in algorithm(),
+        bytes in prop::collection::vec(any::<u8>(), 64),
+    ) {
         let value = Checksum::from_bytes(algorithm, &bytes[..algorithm.digest_len()]).unwrap();
         prop_assert_eq!(Checksum::from_base64(algorithm, &value.to_base64()), Ok(value));
         let json = serde_json::to_string(&value).unwrap();
@@ -123,7 +140,7 @@ proptest! {
     #[test]
     fn one_value_has_one_text(
         algorithm in algorithm(),
-        text in "\\PC{0,50}|[A-Za-z0-9+/]{0,46}={0,3}",
+        text in "\\PC{0,50}|[A-Za-z0-9+/]{0,88}={0,3}",
     ) {
         if let Ok(value) = Checksum::from_base64(algorithm, &text) {
             prop_assert_eq!(value.to_base64(), text.as_str());
@@ -197,6 +214,10 @@ fn types_and_names_as_s3_has_them() {
         CRC32 x-amz-checksum-crc32 4: COMPOSITE or FULL_OBJECT, default COMPOSITE
         SHA1 x-amz-checksum-sha1 20: COMPOSITE, default COMPOSITE
         SHA256 x-amz-checksum-sha256 32: COMPOSITE, default COMPOSITE
+        SHA512 x-amz-checksum-sha512 64: COMPOSITE, default COMPOSITE
+        XXHASH3 x-amz-checksum-xxhash3 8: COMPOSITE, default COMPOSITE
+        XXHASH64 x-amz-checksum-xxhash64 8: COMPOSITE, default COMPOSITE
+        XXHASH128 x-amz-checksum-xxhash128 16: COMPOSITE, default COMPOSITE
         MD5 content-md5 16: COMPOSITE, default COMPOSITE
     "#);
 }
@@ -215,7 +236,8 @@ fn refusals_say_what_was_expected() {
     let value = Hasher::checksum(crc, b"a");
     let sha = Hasher::checksum(ChecksumAlgorithm::Sha256, b"a");
     insta::assert_snapshot!("CRC16".parse::<ChecksumAlgorithm>().unwrap_err(), @"unknown \
-        checksum algorithm \"CRC16\"; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and MD5");
+        checksum algorithm \"CRC16\"; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256, SHA512, \
+        XXHASH3, XXHASH64, XXHASH128 and MD5");
     insta::assert_snapshot!("PARTIAL".parse::<ChecksumType>().unwrap_err(), @"unknown checksum \
         type \"PARTIAL\"; known are COMPOSITE and FULL_OBJECT");
     insta::assert_snapshot!(Checksum::from_base64(crc, "not base64").unwrap_err(), @"CRC32C \

@@ -13,6 +13,7 @@ use roxmltree::{Document, Node, NodeType, ParsingOptions};
 use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
+use crate::body::checksum_elements;
 
 /// The maximum depth of nested elements; lifecycle rules, the deepest documents, need six.
 const DEPTH_MAX: usize = 32;
@@ -122,20 +123,27 @@ fn start(element: Node<'_, '_>, to: &mut String) -> Result<(), Refusal> {
     if NUMBERS.contains(&name) {
         check_number(element)?;
     }
+    let newer = checksum_elements::newer_algorithm(name);
     to.push('<');
-    to.push_str(name);
+    to.push_str(newer.map_or(name, |_| checksum_elements::CARRIER));
     if let Some(of_type) = element.attribute((XSI, "type")) {
         to.push_str(&format!(" xmlns:xsi=\"{XSI}\" xsi:type=\""));
         escape(of_type, to);
         to.push('"');
     }
     to.push('>');
+    if let Some(algorithm) = newer {
+        to.push_str(&checksum_elements::carried(algorithm, ""));
+    }
     Ok(())
 }
 
 fn end(element: Node<'_, '_>, to: &mut String) {
+    let name = element.tag_name().name();
     to.push_str("</");
-    to.push_str(element.tag_name().name());
+    to.push_str(
+        checksum_elements::newer_algorithm(name).map_or(name, |_| checksum_elements::CARRIER),
+    );
     to.push('>');
 }
 

@@ -2,6 +2,7 @@
 //! checks, to the store.
 
 pub(crate) mod aws_chunked;
+pub(crate) mod checksum_elements;
 pub(crate) mod document;
 pub(crate) mod gather;
 pub(crate) mod holding;

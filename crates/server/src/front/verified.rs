@@ -20,7 +20,7 @@ use crate::answer::overrides::DocumentOverride;
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
 use crate::auth::requester::Requester;
-use crate::body::document;
+use crate::body::{checksum_elements, document};
 use crate::front::{mended, set_aside};
 
 /// Marks a request whose body is an XML document.
@@ -70,6 +70,10 @@ impl Operations {
             Ok(mut response) => {
                 if let Some(DocumentOverride(document)) = response.extensions_mut().remove() {
                     *response.body_mut() = Body::from(document);
+                }
+                let document = response.body().bytes();
+                if let Some(restored) = document.and_then(|it| checksum_elements::restored(&it)) {
+                    *response.body_mut() = Body::from(restored);
                 }
                 Ok(response)
             }

@@ -168,10 +168,11 @@ fn upload_algorithm(
 ) -> Result<Option<ChecksumAlgorithm>, Refusal> {
     let Some(named) = named else { return Ok(None) };
     match named.as_str().parse::<ChecksumAlgorithm>() {
-        Ok(algorithm) if algorithm != ChecksumAlgorithm::Md5 => Ok(Some(algorithm)),
-        _ => Err(Refusal::invalid_request(
+        Ok(algorithm) => Ok(Some(algorithm)),
+        Err(_) => Err(Refusal::invalid_request(
             "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+             types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, \
+             XXHASH64]",
         )),
     }
 }

@@ -11,6 +11,7 @@ use s3s::dto;
 
 use crate::answer::refusal::Refusal;
 use crate::auth::owner::{OWNER_ID, OWNER_NAME};
+use crate::body::checksum_elements;
 
 /// The characters that `encoding-type=url` leaves unescaped; not `+`, because clients decode it as
 /// a space.
@@ -57,16 +58,17 @@ pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: impl AsRef
 
 /// Sets the headers that echo the checksum of a part or object.
 pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &Checksum) {
-    set(headers, checksum.algorithm().header_name(), checksum.to_base64());
+    set(headers, checksum.algorithm().kept_header_name(), checksum.to_base64());
 }
 
 /// Sets the headers of the checksum stored with an object.
 pub(crate) fn set_object_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum) {
-    set(headers, checksum.algorithm().header_name(), checksum.to_string());
+    set(headers, checksum.algorithm().kept_header_name(), checksum.to_string());
     set(headers, "x-amz-checksum-type", checksum.checksum_type().s3_name());
 }
 
-/// A checksum in the five fields of `s3s`'s documents.
+/// A checksum in the five fields of `s3s`'s documents. An algorithm without a field there travels
+/// in that of SHA-256 ([`checksum_elements`](crate::body::checksum_elements)).
 #[derive(Default)]
 pub(crate) struct ChecksumFields {
     pub(crate) crc32: Option<String>,
@@ -102,19 +104,22 @@ impl ChecksumFields {
             ChecksumAlgorithm::Crc64Nvme => self.crc64nvme = Some(value),
             ChecksumAlgorithm::Sha1 => self.sha1 = Some(value),
             ChecksumAlgorithm::Sha256 => self.sha256 = Some(value),
-            // MD5 has no field: it is the ETag.
-            _ => {}
+            newer => self.sha256 = Some(checksum_elements::carried(newer, &value)),
         }
     }
 
     /// Returns the checksum of a document, which may have only one.
     pub(crate) fn read(self) -> Result<Option<Checksum>, Refusal> {
+        let (algorithm, sha256) = match self.sha256 {
+            Some(text) => checksum_elements::uncarried(text),
+            None => (ChecksumAlgorithm::Sha256, None),
+        };
         let values = [
             (ChecksumAlgorithm::Crc32, self.crc32),
             (ChecksumAlgorithm::Crc32c, self.crc32c),
             (ChecksumAlgorithm::Crc64Nvme, self.crc64nvme),
             (ChecksumAlgorithm::Sha1, self.sha1),
-            (ChecksumAlgorithm::Sha256, self.sha256),
+            (algorithm, sha256),
         ];
         let mut given =
             values.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));

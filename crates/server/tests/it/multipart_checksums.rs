@@ -69,9 +69,14 @@ async fn a_composite_checksum_at_complete_may_have_a_part_count() {
         ("SHA256", ChecksumAlgorithm::Sha256),
         ("SHA1", ChecksumAlgorithm::Sha1),
         ("CRC32C", ChecksumAlgorithm::Crc32c),
+        ("SHA512", ChecksumAlgorithm::Sha512),
+        ("XXHASH3", ChecksumAlgorithm::Xxhash3),
+        ("XXHASH64", ChecksumAlgorithm::Xxhash64),
+        ("XXHASH128", ChecksumAlgorithm::Xxhash128),
+        ("MD5", ChecksumAlgorithm::Md5),
     ] {
         let upload = Upload::create(&f.client, &[("x-amz-checksum-algorithm", name)]).await;
-        let header = algorithm.header_name();
+        let header = algorithm.kept_header_name();
         let (mut list, mut sums) = (Vec::new(), Vec::new());
         for (number, body) in [(1, bytes(MIN)), (2, bytes(100))] {
             let value = sum(algorithm, &body);
@@ -99,8 +104,22 @@ async fn a_composite_checksum_at_complete_may_have_a_part_count() {
         }
         let full = complete(&format!("{value}-2")).header("x-amz-checksum-type", "FULL_OBJECT");
         full.refused(400, "InvalidRequest").await;
+        let listed = upload.list("").expect(200).await.text();
+        assert!(list.iter().all(|(_, _, sum)| listed.contains(sum)), "{listed}");
         let done = complete(&format!("{value}-2")).expect(200).await;
         assert_eq!(done.element(&format!("Checksum{name}")), Some(format!("{value}-2")));
+        let mode = ("x-amz-checksum-mode", "ENABLED");
+        let head = f.client.request("HEAD", "/bkt/k").header(mode.0, mode.1).expect(200).await;
+        assert_eq!(head.header(header), Some(format!("{value}-2").as_str()));
+        let attributes = f
+            .client
+            .request("GET", "/bkt/k?attributes")
+            .header("x-amz-object-attributes", "Checksum,ObjectParts")
+            .expect(200)
+            .await;
+        let shown = attributes.elements(&format!("Checksum{name}"));
+        assert_eq!(shown.len(), 3, "of the object and of each part: {shown:?}");
+        assert_eq!(shown[0], value);
     }
     // The form `value-N` does not exist for a whole-object checksum, nor for a part.
     let created = [("x-amz-checksum-algorithm", "CRC32C"), ("x-amz-checksum-type", "FULL_OBJECT")];

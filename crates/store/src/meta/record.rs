@@ -196,6 +196,10 @@ pub(crate) fn algorithm_code(algorithm: ChecksumAlgorithm) -> u8 {
         ChecksumAlgorithm::Sha1 => 4,
         ChecksumAlgorithm::Sha256 => 5,
         ChecksumAlgorithm::Md5 => 6,
+        ChecksumAlgorithm::Sha512 => 7,
+        ChecksumAlgorithm::Xxhash3 => 8,
+        ChecksumAlgorithm::Xxhash64 => 9,
+        ChecksumAlgorithm::Xxhash128 => 10,
         _ => unreachable!(
             "an algorithm that this store cannot name must not reach it: extend the codes with it"
         ),

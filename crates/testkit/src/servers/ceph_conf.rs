@@ -54,6 +54,8 @@ osd_class_default_list = *
 rgw_frontends = beast endpoint=127.0.0.1:{gateway}
 rgw_data = {w}/rgw
 rgw_dynamic_resharding = false
+# Keys of the customer (SSE-C) over plain HTTP, here on the loopback only.
+rgw_crypt_require_ssl = false
 "
     )
 }

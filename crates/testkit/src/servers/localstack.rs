@@ -1,5 +1,5 @@
-//! Runs LocalStack's S3, pinned to 4.14.0: the closest to recorded AWS in error codes, checksums
-//! and conditions.
+//! Runs LocalStack's S3 and KMS, pinned to 4.14.0: the closest to recorded AWS in error codes,
+//! checksums and conditions.
 //!
 //! Only one test may use it at a time (nextest's test group `localstack`).
 
@@ -36,7 +36,7 @@ impl LocalStack {
             // The default gateway ignores the host and binds to all interfaces.
             ("GATEWAY_SERVER", "hypercorn"),
             ("GATEWAY_LISTEN", &format!("127.0.0.1:{port}")),
-            ("SERVICES", "s3"),
+            ("SERVICES", "s3,kms"),
             ("STRICT_SERVICE_LOADING", "1"),
             ("EAGER_SERVICE_LOADING", "1"),
             ("DISABLE_EVENTS", "1"),

@@ -70,6 +70,7 @@ impl TreeFlags {
         };
         let download = DownloadOptions {
             part_size_bytes: self.transfer.part_size,
+            customer_key_md5: requests.customer_key_md5(),
             ..DownloadOptions::default()
         };
         let copy = CopyOptions {

@@ -6,7 +6,7 @@
 use haul_parts::limits::{GIB, MIB, TIB};
 use haul_parts::{ChecksumAlgorithm as A, Limits};
 
-use super::support::CLASSIC;
+use super::support::{CLASSIC, OF_2026};
 use super::{ChecksumSupport, Conditions, StoreKind, StoreProfile, Support};
 
 const GB: u64 = 1_000_000_000;
@@ -17,7 +17,9 @@ const TB: u64 = 1000 * GB;
 /// requests"; S3 API Reference (every operation).
 pub(super) fn aws() -> StoreProfile {
     StoreProfile {
-        checksums: ChecksumSupport::default().with(Support::Yes, &CLASSIC),
+        checksums: ChecksumSupport::default()
+            .with(Support::Yes, &CLASSIC)
+            .with(Support::Yes, &OF_2026),
         checksum_mode: Support::Yes,
         trailers: Support::Yes,
         on_put: Conditions::both(Support::Yes),
@@ -27,6 +29,7 @@ pub(super) fn aws() -> StoreProfile {
         lifecycle_abort: Support::Yes,
         get_object_attributes: Support::Yes,
         part_number_head: Support::Yes,
+        upload_attributes: Support::Yes,
         ..StoreProfile::unknown(StoreKind::Aws)
     }
 }

@@ -70,6 +70,7 @@ fn abilities_row(kind: StoreKind) -> String {
         profile.lifecycle_abort,
         profile.get_object_attributes,
         profile.part_number_head,
+        profile.upload_attributes,
     ];
     let cells = cells.map(shown).join(" | ");
     format!("| `{kind}` | {} | {cells} |\n", checksums(&profile))

@@ -31,7 +31,8 @@ pub struct StoreProfile {
     /// UploadPartCopy, also of a range.
     pub upload_part_copy: Support,
     /// ListMultipartUploads. [`Support::Ignored`]: an empty list does not mean that there are no
-    /// uploads (MinIO lists them only if the prefix is a whole key).
+    /// uploads (MinIO lists them only if the prefix is a whole key, and older releases list nothing
+    /// without a prefix: minio/minio#20989, #11686, "working as intended").
     pub list_multipart_uploads: Support,
     /// Lifecycle rules with AbortIncompleteMultipartUpload.
     pub lifecycle_abort: Support,
@@ -39,6 +40,9 @@ pub struct StoreProfile {
     pub get_object_attributes: Support,
     /// HeadObject with `partNumber`.
     pub part_number_head: Support,
+    /// Whether the store keeps the tags and the lock that CreateMultipartUpload gives to its
+    /// object.
+    pub upload_attributes: Support,
 }
 
 /// The support for the two conditions of a write.
@@ -93,6 +97,7 @@ impl StoreProfile {
             lifecycle_abort: Support::Unknown,
             get_object_attributes: Support::Unknown,
             part_number_head: Support::Unknown,
+            upload_attributes: Support::Unknown,
         }
     }
 

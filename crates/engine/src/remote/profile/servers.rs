@@ -4,13 +4,15 @@
 use haul_parts::limits::TIB;
 use haul_parts::{ChecksumAlgorithm as A, Limits};
 
-use super::support::CLASSIC;
+use super::support::{CLASSIC, OF_2026};
 use super::{ChecksumSupport, Conditions, StoreKind, StoreProfile, Support};
 
 /// The endpoint `haul serve`: docs/s3-compatibility.md, where each line names its test.
 pub(super) fn haul_serve() -> StoreProfile {
     StoreProfile {
-        checksums: ChecksumSupport::default().with(Support::Yes, &CLASSIC),
+        checksums: ChecksumSupport::default()
+            .with(Support::Yes, &CLASSIC)
+            .with(Support::Yes, &OF_2026),
         checksum_mode: Support::Yes,
         trailers: Support::Yes,
         on_put: Conditions::both(Support::Yes),
@@ -20,6 +22,7 @@ pub(super) fn haul_serve() -> StoreProfile {
         lifecycle_abort: Support::Yes,
         get_object_attributes: Support::Yes,
         part_number_head: Support::Yes,
+        upload_attributes: Support::Yes,
         ..StoreProfile::unknown(StoreKind::HaulServe)
     }
 }
@@ -38,6 +41,9 @@ pub(super) fn ceph_rgw() -> StoreProfile {
         list_multipart_uploads: Support::Yes,
         // docs.ceph.com, "Bucket Policies and Lifecycle": AbortIncompleteMultipartUpload.
         lifecycle_abort: Support::Yes,
+        // Measured at 16.2.15 (late_attributes::*): the tags and the lock of Create are dropped
+        // without an error.
+        upload_attributes: Support::Ignored,
         ..StoreProfile::unknown(StoreKind::CephRgw)
     }
 }
@@ -96,6 +102,9 @@ pub(super) fn localstack() -> StoreProfile {
         list_multipart_uploads: Support::Yes,
         // Measured at 4.14.0 (GetObject and HeadObject of a part).
         part_number_head: Support::Yes,
+        // Measured at 4.14.0 (attributes::localstack_headers_tags_and_acl_survive_a_kill,
+        // attributes::localstack_object_lock_survives_a_kill).
+        upload_attributes: Support::Yes,
         ..StoreProfile::unknown(StoreKind::LocalStack)
     }
 }

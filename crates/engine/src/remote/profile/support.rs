@@ -58,6 +58,15 @@ pub(super) const CLASSIC: [ChecksumAlgorithm; 6] = [
     ChecksumAlgorithm::Md5,
 ];
 
+/// The algorithms that AWS added on 2026-04-22 ("Amazon S3 adds five additional checksum
+/// algorithms"); the fifth is MD5 in a header of its own, which Haul reads and does not send.
+pub(super) const OF_2026: [ChecksumAlgorithm; 4] = [
+    ChecksumAlgorithm::Sha512,
+    ChecksumAlgorithm::Xxhash3,
+    ChecksumAlgorithm::Xxhash64,
+    ChecksumAlgorithm::Xxhash128,
+];
+
 /// Room for more algorithms than S3 has.
 const ALGORITHMS_MAX: usize = 16;
 

@@ -15,7 +15,8 @@ use super::body::ReceivedBody;
 use super::connection::Connection;
 use super::pool::ReturnTo;
 use crate::remote::{
-    GetRequest, ObjectAttributes, ObjectBody, ObjectHead, Operation, StoreError, StoreErrorKind,
+    GetRequest, ObjectAttributes, ObjectBody, ObjectHead, ObjectLock, Operation, StoreError,
+    StoreErrorKind,
 };
 use crate::s3::clock;
 use crate::s3::convert::{self, ChecksumValues, first_checksum, first_composite};
@@ -95,6 +96,13 @@ fn object_head(headers: &HeaderMap) -> ObjectHead {
             ..ObjectAttributes::default()
         },
         etag_is_opaque: convert::is_opaque_by(headers),
+        tag_count: named("x-amz-tagging-count").and_then(|count| count.parse().ok()),
+        lock: ObjectLock {
+            mode: named("x-amz-object-lock-mode"),
+            retain_until: named("x-amz-object-lock-retain-until-date")
+                .and_then(|until| until.parse().ok()),
+            legal_hold: named("x-amz-object-lock-legal-hold"),
+        },
     }
 }
 
@@ -108,15 +116,8 @@ fn checksum(headers: &HeaderMap) -> Option<(Checksum, ChecksumType)> {
 }
 
 fn checksum_values(headers: &HeaderMap) -> ChecksumValues<'_> {
-    [
-        ChecksumAlgorithm::Crc64Nvme,
-        ChecksumAlgorithm::Crc32c,
-        ChecksumAlgorithm::Crc32,
-        ChecksumAlgorithm::Sha256,
-        ChecksumAlgorithm::Sha1,
-    ]
-    .map(|algorithm| {
-        let value = headers.get(algorithm.header_name()).and_then(|value| value.to_str().ok());
+    ChecksumAlgorithm::ALL.map(|algorithm| {
+        let value = headers.get(algorithm.kept_header_name()).and_then(|value| value.to_str().ok());
         (algorithm, value)
     })
 }

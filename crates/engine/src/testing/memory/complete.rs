@@ -2,7 +2,9 @@
 //! makes the object from its parts.
 
 use bytes::BytesMut;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher};
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, Protection,
+};
 
 use super::quirks::{GoneUpload, Quirks, RepeatedComplete};
 use super::uploads::no_such_upload;
@@ -32,7 +34,12 @@ impl World {
         };
         let parts = chosen_parts(open, request, &quirks)?;
         let sequence = open.sequence;
-        let attributes = open.attributes.clone();
+        let mut attributes = open.attributes.clone();
+        if quirks.drops_upload_attributes {
+            let Protection { acl, grants, encryption, .. } = attributes.protection;
+            attributes.tags.clear();
+            attributes.protection = Protection { acl, grants, encryption, ..Default::default() };
+        }
         let bytes = parts.iter().fold(BytesMut::new(), |mut bytes, part| {
             bytes.extend_from_slice(&part.bytes);
             bytes

@@ -106,6 +106,20 @@ impl World {
         Ok(self.stored(Operation::GetObjectTagging, object)?.attributes.tags.clone())
     }
 
+    /// Changes the attributes of an object that exists.
+    pub(super) fn change_attributes(
+        &mut self,
+        operation: Operation,
+        object: &ObjectRef,
+        change: impl FnOnce(&mut ObjectAttributes),
+    ) -> Result<(), StoreError> {
+        self.stored(operation, object)?;
+        if let Some(found) = self.bucket(operation, &object.bucket)?.objects.get_mut(&object.key) {
+            change(&mut found.attributes);
+        }
+        Ok(())
+    }
+
     /// Returns the bytes of a source, and the attributes that a copy keeps.
     fn source(
         &mut self,

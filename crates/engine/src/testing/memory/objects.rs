@@ -12,7 +12,7 @@ use haul_parts::{
 use super::world::{Object, World, md5};
 use crate::remote::{
     DELETE_KEYS_MAX, DeleteEntry, DeleteResults, DeletedObject, GetRequest, ObjectAttributes,
-    ObjectHead, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
+    ObjectHead, ObjectLock, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
 };
 
 /// The parameters of PutObject, independent of how the bytes arrived.
@@ -190,12 +190,22 @@ fn head(object: &Object) -> ObjectHead {
     };
     ObjectHead {
         etag_is_opaque: false,
+        tag_count: u32::try_from(object.attributes.tags.len()).ok().filter(|count| *count > 0),
+        lock: lock(&object.attributes.protection),
         size_bytes: object.bytes.len() as u64,
         etag: object.etag.clone(),
         checksum: object.checksum.filter(|(_, kind)| *kind == ChecksumType::FullObject),
         composite: composite(object),
         last_modified: Some(object.last_modified),
         attributes,
+    }
+}
+
+fn lock(protection: &Protection) -> ObjectLock {
+    ObjectLock {
+        mode: protection.lock_mode.clone(),
+        retain_until: protection.lock_retain_until.as_ref().and_then(|until| until.parse().ok()),
+        legal_hold: protection.legal_hold.clone(),
     }
 }
 

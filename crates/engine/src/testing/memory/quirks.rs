@@ -54,6 +54,8 @@ pub struct Quirks {
     /// Create announces that a lifecycle rule will remove the upload after this time
     /// (`x-amz-abort-date`); no rule does.
     pub aborts_after: Option<Duration>,
+    /// The object gets none of the tags, retention and legal hold that Create names.
+    pub drops_upload_attributes: bool,
 }
 
 /// The kind of ETags of a store.
@@ -109,6 +111,7 @@ impl Quirks {
         deletes_many: true,
         overwriting_drops_uploads: false,
         aborts_after: None,
+        drops_upload_attributes: false,
     };
 
     /// Ceph RGW 16.2.15: accepts wrong checksums, answers 500 instead of 404, requires every part
@@ -124,6 +127,7 @@ impl Quirks {
         check_object_size: false,
         conditional_complete: false,
         conditional_copies: false,
+        drops_upload_attributes: true,
         ..Quirks::AWS
     };
 

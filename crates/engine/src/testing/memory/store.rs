@@ -147,6 +147,53 @@ impl Store for MemoryStore {
             .await
     }
 
+    async fn put_object_tagging(
+        &self,
+        object: &ObjectRef,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let (object, tags) = (object.clone(), tags.clone());
+        self.ask(Operation::PutObjectTagging)
+            .carry_out(move |world| {
+                world.change_attributes(Operation::PutObjectTagging, &object, |attributes| {
+                    attributes.tags.clone_from(&tags);
+                })
+            })
+            .await
+    }
+
+    async fn put_object_retention(
+        &self,
+        object: &ObjectRef,
+        mode: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (object, mode) = (object.clone(), mode.to_owned());
+        self.ask(Operation::PutObjectRetention)
+            .carry_out(move |world| {
+                world.change_attributes(Operation::PutObjectRetention, &object, |attributes| {
+                    attributes.protection.lock_mode = Some(mode.clone());
+                    attributes.protection.lock_retain_until = Some(until.to_string());
+                })
+            })
+            .await
+    }
+
+    async fn put_object_legal_hold(
+        &self,
+        object: &ObjectRef,
+        status: &str,
+    ) -> Result<(), StoreError> {
+        let (object, status) = (object.clone(), status.to_owned());
+        self.ask(Operation::PutObjectLegalHold)
+            .carry_out(move |world| {
+                world.change_attributes(Operation::PutObjectLegalHold, &object, |attributes| {
+                    attributes.protection.legal_hold = Some(status.clone());
+                })
+            })
+            .await
+    }
+
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         let object = object.clone();
         self.ask(Operation::HeadObject).carry_out(move |world| world.head_object(&object)).await

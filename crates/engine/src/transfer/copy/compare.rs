@@ -3,9 +3,29 @@
 use haul_parts::{Checksum, ChecksumType, ETag};
 
 use super::CopyProof;
-use crate::remote::ObjectHead;
+use super::origin::SourceObject;
+use crate::remote::{ObjectHead, Store, StoreProfile};
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::full_object;
+
+/// The profiles of the two stores of a copy. A checksum that either of them accepts unverified
+/// proves nothing, neither equality nor a difference.
+pub(super) struct Trust {
+    source: StoreProfile,
+    target: StoreProfile,
+}
+
+impl Trust {
+    /// Takes the profiles as they are known now: an answer may have refined them.
+    pub(super) fn of(origin: &SourceObject, target: &dyn Store) -> Self {
+        Self { source: origin.store.profile(), target: target.profile() }
+    }
+
+    pub(super) fn covers(&self, checksum: &Checksum) -> bool {
+        let algorithm = checksum.algorithm();
+        self.source.trusts(algorithm) && self.target.trusts(algorithm)
+    }
+}
 
 /// Compares the store's properties of the source with those of the copy: the ETag, and the checksum
 /// of the full object. Only a checksum can prove a difference: the ETags of equal bytes differ if
@@ -14,12 +34,14 @@ use crate::transfer::upload::full_object;
 /// # Errors
 /// Returns a description of the difference.
 pub(super) fn whole(
+    trust: &Trust,
     source: &ObjectHead,
     etag: Option<&ETag>,
     checksum: Option<Checksum>,
 ) -> Result<CopyProof, String> {
     if let (Some((expected, ChecksumType::FullObject)), Some(found)) = (source.checksum, checksum)
         && expected.algorithm() == found.algorithm()
+        && trust.covers(&expected)
     {
         return if expected == found {
             Ok(CopyProof::Checksum)
@@ -36,9 +58,13 @@ pub(super) fn whole(
 ///
 /// # Errors
 /// Returns a description of the difference.
-pub(super) fn parts(source: &ObjectHead, parts: &[SentPart]) -> Result<CopyProof, String> {
+pub(super) fn parts(
+    trust: &Trust,
+    source: &ObjectHead,
+    parts: &[SentPart],
+) -> Result<CopyProof, String> {
     let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
-    whole(source, md5s.map(ETag::composite).as_ref(), full_object(parts))
+    whole(trust, source, md5s.map(ETag::composite).as_ref(), full_object(parts))
 }
 
 #[cfg(test)]
@@ -46,12 +72,44 @@ mod tests {
     use haul_parts::{ChecksumAlgorithm, Hasher};
 
     use super::*;
-    use crate::remote::ObjectAttributes;
+    use crate::remote::{ObjectAttributes, StoreFindings, Support};
+
+    fn whole(
+        source: &ObjectHead,
+        etag: Option<&ETag>,
+        checksum: Option<Checksum>,
+    ) -> Result<CopyProof, String> {
+        let profile = StoreProfile::default();
+        super::whole(&Trust { source: profile, target: profile }, source, etag, checksum)
+    }
+
+    /// A store that takes wrong checksums returned one for its copy, and the copy counted as
+    /// proven.
+    #[test]
+    fn checksums_that_a_store_only_accepts_prove_nothing() {
+        let source = head("\"a\"", Some(b"abc"));
+        let checksums = [(ChecksumAlgorithm::Crc32c, Support::Ignored)].into();
+        let found = StoreFindings { checksums, ..StoreFindings::default() };
+        let (verifies, accepts) =
+            (StoreProfile::default(), StoreProfile::default().refined_by(&found));
+        let of = |body: &[u8]| Some(Hasher::checksum(ChecksumAlgorithm::Crc32c, body));
+        for (of_source, of_target) in [(accepts, verifies), (verifies, accepts), (accepts, accepts)]
+        {
+            let trust = Trust { source: of_source, target: of_target };
+            let compared =
+                |etag: &str, body| super::whole(&trust, &source, Some(&etag.into()), of(body));
+            assert_eq!(compared("\"b\"", b"abc"), Ok(CopyProof::Unproven));
+            assert_eq!(compared("\"b\"", b"abd"), Ok(CopyProof::Unproven), "no difference either");
+            assert_eq!(compared("\"a\"", b"abc"), Ok(CopyProof::ETag));
+        }
+    }
 
     fn head(etag: &str, body: Option<&[u8]>) -> ObjectHead {
         let checksum = |body| Hasher::checksum(ChecksumAlgorithm::Crc32c, body);
         ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes: 3,
             etag: ETag::new(etag),
             checksum: body.map(|body| (checksum(body), ChecksumType::FullObject)),

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use haul_parts::{ChecksumType, PartNumber, PlannedPart};
 
+use super::compare::Trust;
 use super::layout::SourceLayout;
 use super::origin::SourceObject;
 use super::{Context, CopyMethod, CopyProof, CopyReport, compare, relay};
@@ -94,6 +95,10 @@ impl Copied {
         }
     }
 
+    fn trust(&self) -> Trust {
+        Trust::of(&self.origin, self.store.as_ref())
+    }
+
     fn is_streamed(&self) -> bool {
         self.part_count.is_none()
     }
@@ -106,7 +111,8 @@ impl Copied {
         method: CopyMethod,
     ) -> Result<CopyReport, Error> {
         let now = || {
-            let whole = compare::whole(self.origin.head(), Some(&report.etag), report.checksum);
+            let (trust, head) = (self.trust(), self.origin.head());
+            let whole = compare::whole(&trust, head, Some(&report.etag), report.checksum);
             whole.unwrap_or(CopyProof::Unproven)
         };
         let proof = self.proof.get().copied().unwrap_or_else(now);
@@ -131,6 +137,7 @@ impl Copied {
         let head = self.origin.head();
         if let (Some((of_source, ChecksumType::FullObject)), Some(of_part)) =
             (head.checksum, stored.checksum)
+            && self.trust().covers(&of_source)
         {
             return of_source.algorithm() == of_part.algorithm();
         }
@@ -170,7 +177,7 @@ impl PartMaker for Copied {
 
     async fn check(&self, parts: &[SentPart]) -> Result<(), Error> {
         self.origin.check_unchanged().await?;
-        let proof = compare::parts(self.origin.head(), parts);
+        let proof = compare::parts(&self.trust(), self.origin.head(), parts);
         let proof = proof
             .map_err(|detail| Error::Corrupt { object: self.origin.object.clone(), detail })?;
         if proof == CopyProof::Unproven && self.unrecorded.load(Ordering::Relaxed) {

@@ -157,7 +157,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
         }
     };
     match copied {
-        Err(error) if is_unsupported(&error) => {
+        Err(error) if is_unsupported(&error) || is_refused_encrypted(&error, &origin) => {
             let reason =
                 "the store does not copy by itself: the bytes are streamed through this machine";
             context.events.send(Event::Restarting { reason: reason.into() });
@@ -299,6 +299,16 @@ fn is_unsupported(error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     matches!(source.operation, Operation::CopyObject | Operation::UploadPartCopy)
         && (source.kind == StoreErrorKind::NotImplemented || source.status == Some(405))
+}
+
+/// Returns whether the store refused to copy an object because it is encrypted: Ceph RGW 16.2
+/// compares the source's key of the customer with the MD5 of the copy's, and answers 400
+/// `InvalidArgument`. If a key is wrong indeed, reading the source fails too.
+fn is_refused_encrypted(error: &Error, origin: &SourceObject) -> bool {
+    let Error::Store { source, .. } = error else { return false };
+    matches!(source.operation, Operation::CopyObject | Operation::UploadPartCopy)
+        && source.code.as_deref() == Some("InvalidArgument")
+        && origin.head().etag_is_opaque
 }
 
 fn cancelled(context: &Context) -> Error {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::compare::Trust;
 use super::{
     Context, CopyMethod, CopyProof, CopyReport, SourceObject, TOKEN_METADATA, cancelled, compare,
 };
@@ -263,8 +264,8 @@ impl Copying<'_> {
             return token == found;
         }
         let source = self.origin.head();
-        let same =
-            compare::whole(source, Some(&head.etag), head.checksum.map(|(checksum, _)| checksum));
+        let checksum = head.checksum.map(|(checksum, _)| checksum);
+        let same = self.compare(Some(&head.etag), checksum);
         // `Last-Modified` is precise to whole seconds only.
         let since =
             head.last_modified.is_some_and(|time| time.as_second() >= self.began.as_second());
@@ -277,13 +278,13 @@ impl Copying<'_> {
     /// also detects a source that was overwritten meanwhile at a store that ignores the condition.
     async fn copied(&self, copied: UploadedPart) -> Result<CopyReport, Error> {
         let mut found = (copied.etag, copied.checksum);
-        let mut proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
+        let mut proof = self.compare(Some(&found.0), found.1);
         if proof == Ok(CopyProof::Unproven)
             && let Ok(head) = self.context.resources.store.head_object(&self.context.target).await
             && head.etag == found.0
         {
             found.1 = head.checksum.map(|(checksum, _)| checksum).or(found.1);
-            proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
+            proof = self.compare(Some(&found.0), found.1);
         }
         if !matches!(proof, Ok(CopyProof::ETag | CopyProof::Checksum)) {
             self.origin.check_unchanged().await?;
@@ -294,11 +295,16 @@ impl Copying<'_> {
     /// Handles a copy whose answer was lost and which was found at the target.
     fn found(&self, head: ObjectHead) -> Result<CopyReport, Error> {
         let checksum = head.checksum.map(|(checksum, _)| checksum);
-        self.end(
-            compare::whole(self.origin.head(), Some(&head.etag), checksum),
-            head.etag,
-            checksum,
-        )
+        self.end(self.compare(Some(&head.etag), checksum), head.etag, checksum)
+    }
+
+    fn compare(
+        &self,
+        etag: Option<&haul_parts::ETag>,
+        checksum: Option<haul_parts::Checksum>,
+    ) -> Result<CopyProof, String> {
+        let trust = Trust::of(self.origin, self.context.resources.store.as_ref());
+        compare::whole(&trust, self.origin.head(), etag, checksum)
     }
 
     fn end(

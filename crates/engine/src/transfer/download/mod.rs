@@ -70,6 +70,9 @@ pub struct DownloadOptions {
     /// The journal, so that the download can be continued after a crash; `None`: no journal, and
     /// the downloaded bytes are removed when it stops. A download in one stream has no journal.
     pub journal: Option<JournalOptions>,
+    /// The MD5 of the customer's key (SSE-C) in base64, which the journal records: an unfinished
+    /// download is resumed only with the same key. The connection to the store has the key.
+    pub customer_key_md5: Option<String>,
 }
 
 /// The target of a download.
@@ -178,6 +181,9 @@ impl Context {
             Some(file) => Destination::Open(file),
             None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
         };
+        if let Destination::File { path, .. } = &destination {
+            remembering::check_key(self, path)?;
+        }
         let version = Version::of(self.head().await?);
         // Folders are created for the path that was given, but never at the end of a link: the link
         // may lead to a disk that is not mounted.

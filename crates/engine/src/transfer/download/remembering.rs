@@ -51,13 +51,7 @@ impl DownloadJournal {
         head: &ObjectHead,
         plan: PartPlan,
     ) -> Result<(Self, PartPlan, HashMap<PartNumber, Checksum>), Error> {
-        let store =
-            options.store_name.clone().unwrap_or_else(|| context.resources.store.endpoint());
-        let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
-        let id = match &options.choice {
-            JournalChoice::OfSource => JournalFolder::download_id(&target, &store, &context.object),
-            JournalChoice::Given(id) | JournalChoice::Named(id) => id.clone(),
-        };
+        let Named { store, target, id } = Named::of(context, options, target);
         let opened = match &options.choice {
             JournalChoice::OfSource | JournalChoice::Named(_) => options.folder.open(&id)?,
             JournalChoice::Given(_) => options
@@ -93,6 +87,7 @@ impl DownloadJournal {
             target,
             temporary: this.temporary.clone(),
             plan,
+            customer_key_md5: context.options.customer_key_md5.clone(),
             connection: options.connection.clone(),
             begun_at: jiff::Timestamp::now().as_second(),
         };
@@ -140,6 +135,39 @@ impl DownloadJournal {
             self.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
+}
+
+/// The names by which a download is recorded.
+struct Named {
+    store: String,
+    target: PathBuf,
+    id: String,
+}
+
+impl Named {
+    fn of(context: &Context, options: &JournalOptions, target: &Path) -> Self {
+        let store =
+            options.store_name.clone().unwrap_or_else(|| context.resources.store.endpoint());
+        let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+        let id = match &options.choice {
+            JournalChoice::OfSource => JournalFolder::download_id(&target, &store, &context.object),
+            JournalChoice::Given(id) | JournalChoice::Named(id) => id.clone(),
+        };
+        Self { store, target, id }
+    }
+}
+
+/// Checks before any request that this run has the customer's key of the unfinished download. With
+/// another one the store refuses every range, and its answer to HeadObject has no reason.
+pub(super) fn check_key(context: &Context, target: &Path) -> Result<(), Error> {
+    let Some(options) = &context.options.journal else { return Ok(()) };
+    let Named { id, .. } = Named::of(context, options, target);
+    let begun = options.folder.find_download(&id).and_then(|it| it.beginning.customer_key_md5);
+    if begun.is_none() || begun == context.options.customer_key_md5 {
+        return Ok(());
+    }
+    let (source_name, attribute) = (context.object.to_string(), "sse-c-key-file");
+    Err(Error::OtherAttribute { source_name, attribute, id })
 }
 
 fn version_of(head: &ObjectHead) -> ObjectVersion {

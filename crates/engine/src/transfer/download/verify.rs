@@ -144,6 +144,8 @@ mod tests {
     fn head(size_bytes: u64, etag: &str) -> ObjectHead {
         ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,

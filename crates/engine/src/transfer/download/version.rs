@@ -85,6 +85,8 @@ mod tests {
     fn head(etag: &str, modified_second: Option<i64>, size_bytes: u64) -> ObjectHead {
         ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,

@@ -153,6 +153,8 @@ mod tests {
         }
         ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes,
             etag: ETag::new("\"e\""),
             checksum: None,

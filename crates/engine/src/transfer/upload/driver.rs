@@ -18,6 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
 use super::context::Context;
+use super::dropped;
 use super::expiry;
 use super::finisher::Finisher;
 use super::journal_handle::JournalHandle;
@@ -623,14 +624,20 @@ impl Driver {
             Finisher { context: &self.context, upload, journal: self.journal, cause, unheard };
         match outcome {
             Outcome::Done => {
-                let whole = match self
-                    .whole
+                let head = self.whole;
+                let is_replaced = head.as_ref().is_some_and(|head| !expected.is(head));
+                let ours = head.clone();
+                let whole = match head
                     .map(|head| expected.close(&head, &self.context.store().profile()))
                     .transpose()
                 {
                     Ok(whole) => whole.unwrap_or_default(),
                     Err(detail) => return Err(finisher.corrupt(detail)),
                 };
+                // Another client's object gets no attributes of ours.
+                if !is_replaced {
+                    dropped::restore(&self.context, ours.as_ref()).await;
+                }
                 let etag = self.etag.unwrap_or_else(|| ETag::new(""));
                 Ok(RunOutcome::Done(Box::new(finisher.done(&self.layout, &parts, etag, whole)?)))
             }

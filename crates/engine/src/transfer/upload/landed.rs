@@ -117,6 +117,8 @@ mod tests {
             metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         ObjectHead {
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
             size_bytes: body.len() as u64,
             etag: ETag::from_md5(md5),
             checksum: None,

@@ -13,6 +13,7 @@ mod at_store;
 mod complete;
 mod context;
 mod driver;
+mod dropped;
 mod earlier;
 mod expiry;
 mod finisher;
@@ -253,6 +254,7 @@ async fn begin_or_continue(
             Start::resumed(*resumed, creates.clone())
         }
         Resumption::AlreadyDone(resumed, head, expected) => {
+            dropped::restore(&context, Some(&head)).await;
             return Finisher::of_earlier(&context, journal, *resumed, &head, &expected);
         }
     };

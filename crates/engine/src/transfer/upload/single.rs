@@ -14,6 +14,7 @@ use haul_parts::ChecksumAlgorithm;
 use super::at_store::warn_of_condition;
 use super::complete::TOKEN_METADATA;
 use super::context::Context;
+use super::dropped;
 use super::landed::{self, Landed};
 use super::part::{ReadBytes, blame, prove, read};
 use super::start::check_condition_now;
@@ -134,6 +135,7 @@ impl Put<'_> {
                 Ok((answer, proof)) => {
                     self.pass.succeeded();
                     self.context.resources.budget.earn();
+                    dropped::restore_after_put(self.context).await;
                     return Ok(self.report(answer, proof));
                 }
                 Err(PartFailure::Source(error)) => return Err(error),
