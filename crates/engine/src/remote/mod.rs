@@ -9,6 +9,7 @@ mod delete;
 mod description;
 mod error;
 mod logged;
+mod object_bytes;
 mod pages;
 mod presign;
 mod profile;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
+pub(crate) use object_bytes::ReadBody;
 pub(crate) use types::metadata_header;
 
 pub use crate::body::Meter;
@@ -31,6 +33,7 @@ pub use description::{
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
+pub use object_bytes::ObjectBytes;
 pub use pages::PageGuard;
 pub use presign::{PRESIGN_MAX, PresignMethod, PresignRequest, PresignedUrl};
 pub use profile::{

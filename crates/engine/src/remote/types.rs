@@ -2,10 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::pin::Pin;
 
-use bytes::Bytes;
-use futures_core::Stream;
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, CompositeChecksum, ETag,
     ObjectAttributes, ObjectRef, PartNumber, Protection, UploadId, UploadMarker,
@@ -14,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::description::ObjectLock;
+use super::object_bytes::ObjectBytes;
 use crate::body::{Meter, Payload};
 
 /// The S3 operation of a request, for errors and counters.
@@ -280,7 +278,7 @@ pub struct ObjectBody {
     /// are discarded here, but bytes after the requested ones are not.
     pub ignores_range: bool,
     /// The bytes from `offset_bytes` on.
-    pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
+    pub bytes: ObjectBytes,
 }
 
 impl fmt::Debug for ObjectBody {

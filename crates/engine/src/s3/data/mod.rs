@@ -1,37 +1,40 @@
 //! The data plane: transfers the bytes of UploadPart, PutObject and GetObject.
 //!
 //! A request is signed just before it is sent (credentials expire, clocks drift), its body consists
-//! of views of pooled buffers, and this module owns and monitors the connection. The SDK resolves
-//! host, path and region ([`address`]).
+//! of views of pooled buffers, and this module owns and monitors the connection. hyper sends bodies
+//! ([`connection`]); [`receive`] reads them. The SDK resolves host, path and region ([`address`]).
 
 pub(super) mod address;
 mod answer;
-mod body;
 mod connection;
+mod exchange;
+mod forwarding;
 mod object;
 mod pool;
 mod raw;
+mod receive;
 mod request;
 mod sign;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::address::{Address, AddressBook};
 use self::answer::Answer;
+use self::connection::Connection;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::check_answer;
 use self::object::object_body;
-use self::pool::ConnectionPool;
+use self::pool::Pools;
 pub(crate) use self::raw::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
+use self::receive::GetConnection;
 use self::request::DataRequest;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
 use super::profile::{CHECKSUM_MODE, KnownProfile};
 use super::regional_client::RegionalClient;
-use super::transport::{Origin, Transport};
+use super::transport::Transport;
 use super::{RequestHeaders, S3Options};
 use crate::remote::{
     GetRequest, ObjectBody, ObjectRef, Operation, PartRequest, PutRequest, StoreError,
@@ -54,7 +57,8 @@ pub(super) struct DataPlane {
     request_headers: RequestHeaders,
     timeouts: Timeouts,
     transport: Arc<Transport>,
-    pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
+    senders: Pools<Connection>,
+    receivers: Pools<GetConnection>,
     addresses: AddressBook,
 }
 
@@ -77,7 +81,8 @@ impl DataPlane {
                 answer: options.answer_timeout,
             },
             transport,
-            pools: Mutex::default(),
+            senders: Pools::new(),
+            receivers: Pools::new(),
             addresses: AddressBook::default(),
         }
     }
@@ -125,7 +130,7 @@ impl DataPlane {
     ) -> Result<ObjectBody, StoreError> {
         let operation = Operation::GetObject;
         let credentials = self.credentials.get(operation).await?;
-        let pool = self.pool(address);
+        let pool = self.receivers.of(&address.origin, &self.transport, self.timeouts);
         let mut connection = pool.checkout(operation, fresh_connection).await?;
         let mut data =
             DataRequest::get_object(request, fresh_connection).with(&self.request_headers);
@@ -137,12 +142,10 @@ impl DataPlane {
             Ok(answer) => answer,
             Err(error) => return Err(self.blamed(address, error).await),
         };
-        if answer.status().is_success() {
+        if answer.parts.status.is_success() {
             self.transport.heard(&address.origin);
-            let (head, body) = answer.into_parts();
-            self.profile.heard(|name| head.headers.get(name)?.to_str().ok());
-            let link = (connection, pool);
-            return object_body(&head.headers, body, request, link, self.timeouts.idle);
+            self.profile.heard(|name| answer.parts.headers.get(name)?.to_str().ok());
+            return object_body(answer, request, (connection, pool), self.timeouts.idle);
         }
         let answer = connection.read_whole(operation, answer, self.timeouts).await?;
         pool.check_in(connection);
@@ -158,8 +161,8 @@ impl DataPlane {
         let operation = request.operation;
         let credentials = self.credentials.get(operation).await?;
         let algorithm = request.checksum_algorithm();
-        let mut connection =
-            self.pool(address).checkout(operation, request.fresh_connection).await?;
+        let pool = self.senders.of(&address.origin, &self.transport, self.timeouts);
+        let mut connection = pool.checkout(operation, request.fresh_connection).await?;
         let wire = request.wire.clone();
         let request = request.with(&self.request_headers);
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
@@ -170,7 +173,7 @@ impl DataPlane {
             Ok(answer) => answer,
             Err(error) => return Err(self.blamed(address, error).await),
         };
-        self.pool(address).check_in(connection);
+        pool.check_in(connection);
         self.learn(address, &answer, operation)?;
         let mut uploaded = answer.uploaded(operation, algorithm)?;
         // An echo proves nothing if the store takes wrong checksums: the ETag decides.
@@ -206,15 +209,6 @@ impl DataPlane {
             Some(cause) => cause.to_store_error(error.operation),
             None => error,
         }
-    }
-
-    fn pool(&self, address: &Address) -> Arc<ConnectionPool> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let pool = pools.entry(address.origin.clone()).or_insert_with(|| {
-            let transport = Arc::clone(&self.transport);
-            Arc::new(ConnectionPool::new(address.origin.clone(), transport, self.timeouts))
-        });
-        Arc::clone(pool)
     }
 }
 

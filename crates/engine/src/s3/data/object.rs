@@ -1,6 +1,7 @@
 //! Parses the answer to GetObject: its properties as from HeadObject, and its bytes as they arrive.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
@@ -9,14 +10,12 @@ use http::header::{
     CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED,
 };
 use http::{HeaderMap, HeaderValue};
-use hyper::body::Incoming;
 
-use super::body::ReceivedBody;
-use super::connection::Connection;
-use super::pool::ReturnTo;
+use super::pool::ConnectionPool;
+use super::receive::{GetConnection, ReceivedBody, ReceivedHead};
 use crate::remote::{
-    GetRequest, ObjectAttributes, ObjectBody, ObjectHead, ObjectLock, Operation, StoreError,
-    StoreErrorKind,
+    GetRequest, ObjectAttributes, ObjectBody, ObjectBytes, ObjectHead, ObjectLock, Operation,
+    StoreError, StoreErrorKind,
 };
 use crate::s3::clock;
 use crate::s3::convert::{self, ChecksumValues, first_checksum, first_composite};
@@ -36,12 +35,12 @@ const AMAZON_HEADERS: [&str; 5] = [
 
 /// Parses the head of a successful answer, and returns its unread body.
 pub(super) fn object_body(
-    headers: &HeaderMap,
-    body: Incoming,
+    answer: ReceivedHead,
     request: &GetRequest,
-    (connection, pool): (Connection, ReturnTo),
+    (connection, pool): (GetConnection, Arc<ConnectionPool<GetConnection>>),
     idle_timeout: Duration,
 ) -> Result<ObjectBody, StoreError> {
+    let headers = &answer.parts.headers;
     genuine::check(OPERATION, &signs(headers))?;
     let content_range = text(headers, &CONTENT_RANGE);
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -50,12 +49,18 @@ pub(super) fn object_body(
         .map_err(|message| StoreError::local(OPERATION, StoreErrorKind::Malformed, message))?;
     let mut head = object_head(headers);
     head.size_bytes = extent.object_bytes.unwrap_or_default();
-    let skipped_bytes = extent.skipped_bytes;
+    let body = ReceivedBody::new(
+        answer.framing,
+        connection,
+        pool,
+        extent.skipped_bytes,
+        idle_timeout,
+    );
     Ok(ObjectBody {
         head,
         announced_bytes: extent.object_bytes,
         ignores_range: request.range().is_some() && content_range.is_none(),
-        bytes: Box::pin(ReceivedBody::new(body, connection, pool, skipped_bytes, idle_timeout)),
+        bytes: ObjectBytes::read_from(body),
     })
 }
 

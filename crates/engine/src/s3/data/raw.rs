@@ -9,6 +9,7 @@ use aws_sigv4::http_request::SignableBody;
 
 use super::address::Address;
 use super::connection::Connection;
+use super::pool::Pooled;
 use super::{DataPlane, sign};
 use crate::body::{Meter, Payload};
 use crate::remote::{Operation, StoreError, StoreErrorKind};

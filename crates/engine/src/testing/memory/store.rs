@@ -16,7 +16,7 @@ use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectDescription, ObjectHead,
+    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectBytes, ObjectDescription, ObjectHead,
     ObjectPartsPage, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PutRequest,
     Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
@@ -255,7 +255,7 @@ impl Store for MemoryStore {
             head,
             announced_bytes,
             ignores_range: false,
-            bytes: Box::pin(stream::iter(slices)),
+            bytes: ObjectBytes::new(stream::iter(slices)),
         })
     }
 

@@ -5,12 +5,8 @@
 //! that the ETags agree.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::{Buf, Bytes};
-use futures_core::Stream;
-use futures_util::StreamExt;
 use haul_parts::ChecksumType;
 use tokio::runtime::Handle;
 
@@ -20,7 +16,7 @@ use super::origin::SourceObject;
 use super::{Context, CopyMethod, CopyProof, CopyReport};
 use crate::error::Error;
 use crate::pace::FailedAttempt;
-use crate::remote::{GetRequest, Operation, StoreError, StoreErrorKind as Kind};
+use crate::remote::{GetRequest, ObjectBytes, Operation, StoreError, StoreErrorKind as Kind};
 use crate::source::{Change, Source, SourceRecord};
 use crate::transfer::StopSignal;
 use crate::transfer::upload;
@@ -56,14 +52,10 @@ pub(super) async fn copy(
     Ok(report)
 }
 
-type Body = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
-
 /// A body that has been read up to a position of the object.
 struct OpenBody {
     position_bytes: u64,
-    /// Bytes that were received and have not been read yet.
-    rest: Bytes,
-    body: Body,
+    body: ObjectBytes,
 }
 
 /// One version of an object as a source that is read like a file.
@@ -117,22 +109,13 @@ impl ObjectSource {
             Some(open) => open,
             None => self.open(position_bytes).await?,
         };
-        while open.rest.is_empty() {
-            open.rest = match open.body.next().await {
-                Some(next) => {
-                    let received = next?;
-                    // Not reading on makes the store wait: the socket's buffer fills.
-                    self.origin.bandwidth.take(received.len() as u64).await;
-                    received
-                }
-                None => {
-                    let message = format!("the body ended at byte {}", open.position_bytes);
-                    return Err(StoreError::local(Operation::GetObject, Kind::Connection, message));
-                }
-            };
+        let read = open.body.read(buffer).await?;
+        if read == 0 {
+            let message = format!("the body ended at byte {}", open.position_bytes);
+            return Err(StoreError::local(Operation::GetObject, Kind::Connection, message));
         }
-        let read = buffer.len().min(open.rest.len());
-        open.rest.copy_to_slice(&mut buffer[..read]);
+        // Not reading on makes the store wait: the socket's buffer fills.
+        self.origin.bandwidth.take(read as u64).await;
         open.position_bytes += read as u64;
         let mut kept = self.bodies();
         if open.position_bytes < self.size_bytes() {
@@ -158,7 +141,7 @@ impl ObjectSource {
             self.changed.get_or_init(|| detail.clone());
             return Err(StoreError::local(Operation::GetObject, Kind::PreconditionFailed, detail));
         }
-        Ok(OpenBody { position_bytes, rest: Bytes::new(), body: body.bytes })
+        Ok(OpenBody { position_bytes, body: body.bytes })
     }
 
     /// Returns the reason why the source cannot be read: a changed version is not a network error.

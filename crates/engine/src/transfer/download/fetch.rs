@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher, PartNumber, PlannedPart};
 
 use super::Context;
@@ -24,6 +24,9 @@ use crate::remote::{
     GetRequest, ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind,
 };
 use crate::transfer::Progress;
+
+/// The time to wait for the end of a body whose last byte has arrived.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes that are collected before a blocking thread writes and hashes them.
 const BLOCK_BYTES: u64 = 1 << 20;
@@ -190,25 +193,32 @@ impl Fetcher {
         let failure = loop {
             let left_bytes = piece.size_bytes - begun.arrived_bytes;
             if left_bytes == 0 {
-                break None;
+                break self.is_longer(body).await.then(|| self.too_long(piece).into());
             }
-            match body.bytes.next().await {
-                Some(Ok(bytes)) if bytes.len() as u64 > left_bytes => {
-                    break Some(FetchFailure::Final(self.too_long(piece)));
-                }
-                Some(Ok(bytes)) => {
-                    let size_bytes = bytes.len() as u64;
-                    self.progress.meter().add(size_bytes);
-                    self.progress.meter().bandwidth().take(size_bytes).await;
-                    self.keep(piece, begun, bytes).await?;
-                }
-                Some(Err(error)) => break Some(FetchFailure::Store { error, moved: false }),
-                None => {
+            let room = begun.kept.room(&self.pool);
+            let most = usize::try_from(left_bytes).unwrap_or(usize::MAX).min(room.len());
+            let room = &mut room[..most];
+            match body.bytes.read(room).await {
+                Ok(0) => {
                     break Some(FetchFailure::Store {
                         error: ended_early(begun.arrived_bytes, piece),
                         moved: false,
                     });
                 }
+                Ok(count) => {
+                    if self.hashes_at_once {
+                        begun.hasher.update(&room[..count]);
+                    }
+                    begun.kept.took(count);
+                    begun.arrived_bytes += count as u64;
+                    self.progress.meter().add(count as u64);
+                    self.progress.meter().bandwidth().take(count as u64).await;
+                    let at = piece.offset_bytes + begun.arrived_bytes;
+                    if at.is_multiple_of(BLOCK_BYTES) {
+                        self.write(piece, begun).await?;
+                    }
+                }
+                Err(error) => break Some(FetchFailure::Store { error, moved: false }),
             }
         };
         // The bytes of an interrupted attempt are kept: the next attempt continues after them.
@@ -219,31 +229,12 @@ impl Fetcher {
         }
     }
 
-    /// Hashes and collects bytes, and writes complete blocks.
-    async fn keep(
-        &self,
-        piece: PlannedPart,
-        begun: &mut Begun,
-        mut bytes: Bytes,
-    ) -> Result<(), FetchFailure> {
-        while !bytes.is_empty() {
-            let at = piece.offset_bytes + begun.arrived_bytes;
-            let room = match self.place {
-                Place::File(_) => BLOCK_BYTES - at % BLOCK_BYTES,
-                Place::Memory => u64::MAX,
-            };
-            let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-            let now = bytes.split_to(count);
-            if self.hashes_at_once {
-                begun.hasher.update(&now);
-            }
-            begun.kept.push(&now, &self.pool);
-            begun.arrived_bytes += now.len() as u64;
-            if count as u64 == room {
-                self.write(piece, begun).await?;
-            }
-        }
-        Ok(())
+    /// Returns whether a body has more bytes than the piece. The store may not end it at once, so
+    /// the end is awaited only briefly.
+    async fn is_longer(&self, body: &mut ObjectBody) -> bool {
+        let mut more = [0];
+        let read = tokio::time::timeout(END_PATIENCE, body.bytes.read(&mut more)).await;
+        matches!(read, Ok(Ok(1..)))
     }
 
     /// Writes the collected bytes to their destination.

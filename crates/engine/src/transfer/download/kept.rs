@@ -1,8 +1,8 @@
 //! Holds received bytes that are not written yet, in buffers of the pool.
 //!
-//! The bytes are copied, because a view into a socket's receive buffer keeps the whole buffer in
-//! memory, even if the view is only a small part of it, and no budget would count it. The copy also
-//! aligns the bytes to memory pages, which can be written without the page cache.
+//! The bytes are received into these buffers. A view into a socket's receive buffer would keep the
+//! whole buffer in memory, even if the view is only a small part of it, and no budget would count
+//! it. The buffers begin at memory pages, which can be written without the page cache.
 
 use bytes::Bytes;
 
@@ -31,22 +31,35 @@ impl Kept {
         self.bytes
     }
 
-    /// Appends a copy of bytes. The caller has a permit for the buffers.
+    /// Returns room for more bytes, at least one. The caller has a permit for the buffers.
+    pub(super) fn room(&mut self, pool: &BufferPool) -> &mut [u8] {
+        let room = if self.full.is_empty() { self.first_room } else { None };
+        let room = room.unwrap_or(SLICE_BYTES);
+        let (buffer, filled) = self.filling.get_or_insert_with(|| (pool.buffer(), 0));
+        &mut buffer.space()[*filled..room]
+    }
+
+    /// Keeps the first `count` bytes of the room.
+    pub(super) fn took(&mut self, count: usize) {
+        let Some((buffer, filled)) = self.filling.take() else { return };
+        self.bytes += count;
+        let room = if self.full.is_empty() { self.first_room } else { None };
+        if filled + count == room.unwrap_or(SLICE_BYTES) {
+            self.full.push(buffer.freeze(filled + count));
+        } else {
+            self.filling = Some((buffer, filled + count));
+        }
+    }
+
+    /// Keeps a copy of bytes.
+    #[cfg(test)]
     pub(super) fn push(&mut self, mut bytes: &[u8], pool: &BufferPool) {
-        self.bytes += bytes.len();
         while !bytes.is_empty() {
-            let (mut buffer, filled) = self.filling.take().unwrap_or_else(|| (pool.buffer(), 0));
-            let room = if self.full.is_empty() { self.first_room } else { None };
-            let room = room.unwrap_or(SLICE_BYTES);
-            let count = bytes.len().min(room - filled);
-            let (now, rest) = bytes.split_at(count);
-            buffer.space()[filled..filled + count].copy_from_slice(now);
-            bytes = rest;
-            if filled + count == room {
-                self.full.push(buffer.freeze(room));
-            } else {
-                self.filling = Some((buffer, filled + count));
-            }
+            let room = self.room(pool);
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.took(count);
+            bytes = &bytes[count..];
         }
     }
 

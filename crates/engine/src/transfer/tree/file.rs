@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::StreamExt;
 use haul_parts::ObjectRef;
 
 use super::compare::{CompareBy, Direction};
@@ -304,19 +303,20 @@ async fn get(
     if body.announced_bytes.is_some_and(|announced| announced != size_bytes) {
         return Ok(None);
     }
-    let mut content = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
-    while let Some(bytes) = body.bytes.next().await {
-        content.extend_from_slice(&bytes?);
-        if content.len() as u64 > size_bytes {
-            return Ok(None);
+    let mut content = vec![0; usize::try_from(size_bytes).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < content.len() {
+        match body.bytes.read(&mut content[filled..]).await? {
+            0 => {
+                let message = format!("the body ended after {filled} of {size_bytes} bytes");
+                let kind = StoreErrorKind::Connection;
+                return Err(StoreError::local(Operation::GetObject, kind, message));
+            }
+            count => filled += count,
         }
     }
-    if (content.len() as u64) < size_bytes {
-        let message = format!("the body ended after {} of {size_bytes} bytes", content.len());
-        let kind = StoreErrorKind::Connection;
-        return Err(StoreError::local(Operation::GetObject, kind, message));
-    }
-    Ok(Some((body, content)))
+    let is_longer = body.bytes.read(&mut [0]).await? > 0;
+    Ok((!is_longer).then_some((body, content)))
 }
 
 async fn write(
