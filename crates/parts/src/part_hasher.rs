@@ -62,14 +62,14 @@ pub struct PartHasher {
 struct Track {
     layout: PartLayout,
     algorithm: ChecksumAlgorithm,
-    state: State,
+    state: HasherState,
     /// The number of bytes that the current part still lacks.
     left_bytes: u64,
     done: Vec<Checksum>,
 }
 
 #[derive(Debug)]
-enum State {
+enum HasherState {
     Md5(Md5Stream),
     /// Boxed, because a `Hasher` is several times as large as an `Md5Stream`.
     Other(Box<Hasher>),
@@ -85,7 +85,7 @@ impl PartHasher {
         let tracks = wanted.into_iter().map(|(layout, algorithm)| Track {
             left_bytes: part_bytes(&layout, 0),
             done: Vec::with_capacity(usize::from(layout.part_count())),
-            state: State::new(algorithm),
+            state: HasherState::new(algorithm),
             layout,
             algorithm,
         });
@@ -121,8 +121,8 @@ impl PartHasher {
         let mut jobs = Vec::with_capacity(self.tracks.len());
         for track in self.tracks.iter_mut().filter(|track| !track.is_done()) {
             match &mut track.state {
-                State::Md5(stream) => jobs.push(LaneInput { stream, bytes: run }),
-                State::Other(hasher) => hasher.update(run),
+                HasherState::Md5(stream) => jobs.push(LaneInput { stream, bytes: run }),
+                HasherState::Other(hasher) => hasher.update(run),
             }
         }
         self.lanes.update(&mut jobs);
@@ -141,13 +141,13 @@ impl Track {
     }
 
     fn close_part(&mut self) {
-        let state = std::mem::replace(&mut self.state, State::new(self.algorithm));
+        let state = std::mem::replace(&mut self.state, HasherState::new(self.algorithm));
         self.done.push(state.finish());
         self.left_bytes = part_bytes(&self.layout, self.done.len());
     }
 }
 
-impl State {
+impl HasherState {
     fn new(algorithm: ChecksumAlgorithm) -> Self {
         match algorithm {
             ChecksumAlgorithm::Md5 => Self::Md5(Md5Stream::new()),

@@ -77,10 +77,12 @@ impl fmt::Debug for ObjectBytes {
     }
 }
 
+type BoxedStream = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
+
 /// The bytes of a stream.
 struct Streamed {
     /// `None` after the end.
-    stream: Option<Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>>,
+    stream: Option<BoxedStream>,
     /// Bytes of the stream that did not fit into the last buffer.
     rest: Bytes,
 }

@@ -117,7 +117,7 @@ pub(super) async fn run(
     summary.ended(&visible(&folder.display().to_string()), &shown, started.elapsed(), mode)
 }
 
-type Job<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
+type CheckFuture<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
 
 async fn compare<'a>(
     mut merge: Merge<'_>,
@@ -125,7 +125,7 @@ async fn compare<'a>(
     (bucket, prefix): (&'a Bucket, &'a str),
     totals: &mut Totals,
 ) -> Result<(), MergeError> {
-    let mut running: FuturesUnordered<Job<'a>> = FuturesUnordered::new();
+    let mut running: FuturesUnordered<CheckFuture<'a>> = FuturesUnordered::new();
     let named = |key: &str| Key::new(format!("{prefix}{key}"));
     while let Some(pair) = merge.next().await? {
         match pair {

@@ -19,7 +19,7 @@ use crate::remote::{Operation, StoreError};
 use crate::s3::transport::{ConnectError, Link, Origin, SocketActivity, Transport};
 use crate::s3::wire_log;
 
-pub(super) struct Connection {
+pub(super) struct SendConnection {
     sender: SendRequest<PayloadBody>,
     progress: SocketActivity,
     forwarding: Option<Forwarding>,
@@ -27,7 +27,7 @@ pub(super) struct Connection {
     idle_since: Instant,
 }
 
-impl Connection {
+impl SendConnection {
     /// Sends a request and reads its whole answer. Dropping the future closes the connection.
     pub(super) async fn send(
         &mut self,
@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-impl Pooled for Connection {
+impl Pooled for SendConnection {
     async fn open(
         transport: &Transport,
         origin: &Origin,

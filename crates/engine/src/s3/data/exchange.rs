@@ -17,7 +17,10 @@ pub(super) const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// The reason why a request got no answer.
 pub(super) enum ExchangeFailure {
     /// The connection failed. `unanswered`: before the first byte of the answer.
-    Connection { error: Box<dyn Error + Send + Sync>, unanswered: bool },
+    Connection {
+        error: Box<dyn Error + Send + Sync>,
+        unanswered: bool,
+    },
     AnswerTooLong,
     Stalled(Duration),
 }

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use self::address::{Address, AddressBook};
 use self::answer::Answer;
-use self::connection::Connection;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::check_answer;
+use self::connection::SendConnection;
 use self::object::object_body;
 use self::pool::Pools;
 pub(crate) use self::raw::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
@@ -57,7 +57,7 @@ pub(super) struct DataPlane {
     request_headers: RequestHeaders,
     timeouts: Timeouts,
     transport: Arc<Transport>,
-    senders: Pools<Connection>,
+    senders: Pools<SendConnection>,
     receivers: Pools<GetConnection>,
     addresses: AddressBook,
 }

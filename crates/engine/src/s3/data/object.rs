@@ -49,13 +49,8 @@ pub(super) fn object_body(
         .map_err(|message| StoreError::local(OPERATION, StoreErrorKind::Malformed, message))?;
     let mut head = object_head(headers);
     head.size_bytes = extent.object_bytes.unwrap_or_default();
-    let body = ReceivedBody::new(
-        answer.framing,
-        connection,
-        pool,
-        extent.skipped_bytes,
-        idle_timeout,
-    );
+    let body =
+        ReceivedBody::new(answer.framing, connection, pool, extent.skipped_bytes, idle_timeout);
     Ok(ObjectBody {
         head,
         announced_bytes: extent.object_bytes,

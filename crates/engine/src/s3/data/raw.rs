@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use aws_sigv4::http_request::SignableBody;
 
 use super::address::Address;
-use super::connection::Connection;
+use super::connection::SendConnection;
 use super::pool::Pooled;
 use super::{DataPlane, sign};
 use crate::body::{Meter, Payload};
@@ -122,7 +122,7 @@ impl DataPlane {
         let credentials = self.credentials.get(operation).await?;
         let http = sign::signed_http(address, operation, http, body, &credentials, &self.clock)?;
         let opened =
-            Connection::open(&self.transport, &address.origin, self.timeouts.connect).await;
+            SendConnection::open(&self.transport, &address.origin, self.timeouts.connect).await;
         let mut connection = opened.map_err(|error| error.to_store_error(operation))?;
         let answer = connection.send(operation, http, self.timeouts).await?;
         let (head, body) = answer.into_parts();

@@ -16,9 +16,9 @@ use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectBytes, ObjectDescription, ObjectHead,
-    ObjectPartsPage, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PutRequest,
-    Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectBytes, ObjectDescription,
+    ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage,
+    PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// The size in bytes of one item of a GetObject stream.

@@ -38,7 +38,7 @@ pub(super) struct Fetcher {
     version: Version,
     /// Whether requests send the version's ETag in `If-Match`.
     names_etag: AtomicBool,
-    place: Place,
+    target: RangeTarget,
     path: PathBuf,
     pool: BufferPool,
     pub(super) progress: Progress,
@@ -52,7 +52,7 @@ pub(super) struct Fetcher {
 }
 
 /// The destination of the bytes of pieces.
-pub(super) enum Place {
+pub(super) enum RangeTarget {
     /// Each piece is written to its offset in a file.
     File(Arc<TargetFile>),
     /// The pieces stay in buffers of the pool, for which the caller has a permit.
@@ -98,17 +98,22 @@ impl From<Error> for FetchFailure {
 }
 
 impl Fetcher {
-    pub(super) fn new(context: &Context, version: Version, place: Place, proof: Proof) -> Self {
+    pub(super) fn new(
+        context: &Context,
+        version: Version,
+        target: RangeTarget,
+        proof: Proof,
+    ) -> Self {
         let algorithms = proof.algorithms(version.head());
         Self {
             store: Arc::clone(&context.resources.store),
             object: context.object.clone(),
-            hashes_at_once: matches!(place, Place::Memory)
+            hashes_at_once: matches!(target, RangeTarget::Memory)
                 || algorithms.iter().all(|algorithm| algorithm.combines()),
             algorithms,
             version,
             names_etag: AtomicBool::new(true),
-            place,
+            target,
             path: context.path.clone(),
             pool: context.resources.pool.clone(),
             progress: context.progress.clone(),
@@ -118,10 +123,10 @@ impl Fetcher {
 
     /// Makes one attempt.
     pub(super) async fn fetch(&self, piece: PlannedPart) -> Result<Fetched, FetchFailure> {
-        let _permit = match self.place {
+        let _permit = match self.target {
             // The permit covers the collected block and the block that is being written meanwhile.
-            Place::File(_) => Some(self.pool.permit(2 * BLOCK_BYTES).await),
-            Place::Memory => None,
+            RangeTarget::File(_) => Some(self.pool.permit(2 * BLOCK_BYTES).await),
+            RangeTarget::Memory => None,
         };
         let begun = self.begun().remove(&piece.number);
         let mut begun = begun.unwrap_or_else(|| Begun {
@@ -187,7 +192,7 @@ impl Fetcher {
         begun: &mut Begun,
         body: &mut ObjectBody,
     ) -> Result<(), FetchFailure> {
-        if let Place::File(_) = self.place {
+        if let RangeTarget::File(_) = self.target {
             begun.kept = Kept::at(piece.offset_bytes + begun.done_bytes);
         }
         let failure = loop {
@@ -239,7 +244,7 @@ impl Fetcher {
 
     /// Writes the collected bytes to their destination.
     async fn write(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
-        let Place::File(file) = &self.place else {
+        let RangeTarget::File(file) = &self.target else {
             self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
             begun.done_bytes = begun.arrived_bytes;
             return Ok(());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use haul_parts::{PartPlan, PlannedPart};
 use tokio::sync::mpsc;
 
-use super::fetch::{FetchFailure, Fetched, Fetcher, Place};
+use super::fetch::{FetchFailure, Fetched, Fetcher, RangeTarget};
 use super::plan::Proof;
 use super::ranged::Unfetched;
 use super::target::OpenTarget;
@@ -57,7 +57,7 @@ impl Context {
         version: &Version,
         (plan, proof): (PartPlan, Proof),
     ) -> Result<Vec<Fetched>, Unfetched> {
-        let fetcher = Arc::new(Fetcher::new(self, version.clone(), Place::Memory, proof));
+        let fetcher = Arc::new(Fetcher::new(self, version.clone(), RangeTarget::Memory, proof));
         let (started, mut due) = mpsc::channel(WAITING_MAX);
         let in_flight = Arc::default();
         let start = async {

@@ -10,7 +10,7 @@ use haul_parts::{Checksum, PartNumber, PartPlan};
 use tokio::sync::watch;
 
 use super::allocate::allocate;
-use super::fetch::{Fetched, Fetcher, Place};
+use super::fetch::{Fetched, Fetcher, RangeTarget};
 use super::frontier::verify_in_order;
 use super::plan::Proof;
 use super::ranged::{Unfetched, fetch_all};
@@ -68,8 +68,12 @@ impl Context {
             Proof::InOrder => TargetFile::cached(&file),
             Proof::Combined | Proof::Parts => TargetFile::past_the_cache(&file, temporary.path()),
         };
-        let fetcher =
-            Arc::new(Fetcher::new(self, version.clone(), Place::File(Arc::new(written)), proof));
+        let fetcher = Arc::new(Fetcher::new(
+            self,
+            version.clone(),
+            RangeTarget::File(Arc::new(written)),
+            proof,
+        ));
         let (frontier, reached) = watch::channel(0);
         let verifier = BodyVerifier::new(head, part_size_bytes);
         let in_order = (proof == Proof::InOrder).then(|| {

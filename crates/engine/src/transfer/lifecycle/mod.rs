@@ -33,7 +33,7 @@ mod tests;
 pub use steps::{Action, Finding, Input, Outcome, Waiting, WhenExhausted};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum LifecycleState {
     Planned,
     Creating,
     Sending,
@@ -47,7 +47,7 @@ enum State {
 /// The state of one upload.
 #[derive(Debug)]
 pub struct Lifecycle {
-    state: State,
+    state: LifecycleState,
     pieces: Pieces,
     retries: Retries,
     /// Failed attempts of the current request: Create, Complete, Examine.
@@ -74,7 +74,7 @@ impl Lifecycle {
     /// Creates the state of an upload that has not started.
     pub fn new(pieces: Pieces, retries: Retries) -> Self {
         Self {
-            state: State::Planned,
+            state: LifecycleState::Planned,
             pieces,
             retries,
             tries: 0,
@@ -119,13 +119,13 @@ impl Lifecycle {
     /// Returns whether a part could be sent now. The driver gets a pass of the gate for it and
     /// reports [`Input::Admitted`].
     pub fn wants_pass(&self) -> bool {
-        self.state == State::Sending && self.pieces.has_next()
+        self.state == LifecycleState::Sending && self.pieces.has_next()
     }
 
     /// Returns whether the next part of a stream could be read now. The driver reads it and reports
     /// [`Input::PartRead`] or [`Input::StreamEnded`].
     pub fn wants_part(&self) -> bool {
-        self.state == State::Sending && self.pieces.wants_more()
+        self.state == LifecycleState::Sending && self.pieces.wants_more()
     }
 
     /// Returns whether a known part waits for its turn.
@@ -135,29 +135,33 @@ impl Lifecycle {
 
     /// Returns true once the upload has decided to end: later events are not the cause of its end.
     pub fn is_ending(&self) -> bool {
-        matches!(self.state, State::Aborting | State::Ended)
+        matches!(self.state, LifecycleState::Aborting | LifecycleState::Ended)
     }
 
     /// Takes one event and returns the next actions, in order.
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match (self.state, input) {
-            (State::Planned, Input::Start) if self.completion_possible => {
-                self.enter(State::InDoubt, Action::Examine)
+            (LifecycleState::Planned, Input::Start) if self.completion_possible => {
+                self.enter(LifecycleState::InDoubt, Action::Examine)
             }
-            (State::Planned, Input::Start) if self.resumed => self.send(),
-            (State::Planned, Input::Start) => self.enter(State::Creating, Action::Create),
-            (State::Planned, Input::Cancel) if self.resumed => {
+            (LifecycleState::Planned, Input::Start) if self.resumed => self.send(),
+            (LifecycleState::Planned, Input::Start) => {
+                self.enter(LifecycleState::Creating, Action::Create)
+            }
+            (LifecycleState::Planned, Input::Cancel) if self.resumed => {
                 self.cancelled = true;
                 // While the outcome is in doubt the object must be examined first, which `Start`
                 // does.
                 if self.completion_possible { vec![] } else { self.abort() }
             }
-            (State::Planned, Input::Cancel) => {
+            (LifecycleState::Planned, Input::Cancel) => {
                 self.cancelled = true;
                 self.finish_without_upload()
             }
-            (State::Planned, Input::Pause | Input::PauseNow) => self.finish(Outcome::Paused),
-            (State::Creating, Input::Created) => {
+            (LifecycleState::Planned, Input::Pause | Input::PauseNow) => {
+                self.finish(Outcome::Paused)
+            }
+            (LifecycleState::Creating, Input::Created) => {
                 self.tries = 0;
                 match (self.cancelled, self.paused) {
                     (true, _) => self.abort(),
@@ -165,108 +169,122 @@ impl Lifecycle {
                     (false, false) => self.send(),
                 }
             }
-            (State::Creating, Input::CreateFailed(_)) if self.cancelled || self.paused => {
+            (LifecycleState::Creating, Input::CreateFailed(_)) if self.cancelled || self.paused => {
                 self.finish_without_upload()
             }
-            (State::Creating, Input::CreateFailed(failure)) => self
+            (LifecycleState::Creating, Input::CreateFailed(failure)) => self
                 .again(Waiting::Create, &failure)
                 .unwrap_or_else(|| self.finish_without_upload()),
-            (State::Creating, Input::Woke(Waiting::Create)) => self.retry(Action::Create),
-            (State::Creating, input @ (Input::Pause | Input::PauseNow | Input::Cancel)) => {
+            (LifecycleState::Creating, Input::Woke(Waiting::Create)) => self.retry(Action::Create),
+            (
+                LifecycleState::Creating,
+                input @ (Input::Pause | Input::PauseNow | Input::Cancel),
+            ) => {
                 self.cancelled |= input == Input::Cancel;
                 self.paused |= input != Input::Cancel;
                 // The answer to Create may be in flight: it names an upload that must be aborted.
                 if self.backing_off { self.finish_without_upload() } else { vec![] }
             }
 
-            (State::Sending, Input::Admitted) => self
+            (LifecycleState::Sending, Input::Admitted) => self
                 .pieces
                 .start_next()
                 .map_or_else(Vec::new, |(number, attempt)| vec![Action::SendPart(number, attempt)]),
-            (State::Sending, Input::PartRead) => {
+            (LifecycleState::Sending, Input::PartRead) => {
                 self.pieces.add();
                 vec![]
             }
-            (State::Sending, Input::StreamEnded) => {
+            (LifecycleState::Sending, Input::StreamEnded) => {
                 self.pieces.close();
                 self.send()
             }
-            (State::Sending, Input::PartSent(_)) => self.part_sent(),
-            (State::Sending, Input::PartFailed(number, failure)) => {
+            (LifecycleState::Sending, Input::PartSent(_)) => self.part_sent(),
+            (LifecycleState::Sending, Input::PartFailed(number, failure)) => {
                 self.part_failed(number, &failure)
             }
             (
-                State::Sending | State::Pausing | State::Completing,
+                LifecycleState::Sending | LifecycleState::Pausing | LifecycleState::Completing,
                 Input::PartImpossible(_, advice),
             ) => self.end(advice != Advice::GiveUp),
-            (State::Sending, Input::Woke(Waiting::Part(number))) => {
+            (LifecycleState::Sending, Input::Woke(Waiting::Part(number))) => {
                 self.pieces.woke(number);
                 vec![]
             }
-            (State::Sending, Input::Cancel) => {
+            (LifecycleState::Sending, Input::Cancel) => {
                 self.cancelled = true;
                 self.abort()
             }
 
-            (State::Sending, Input::Pause) => self.pause(),
-            (State::Sending, Input::PauseNow) => self.pause_now(),
-            (State::Pausing, Input::PartSent(_)) => {
+            (LifecycleState::Sending, Input::Pause) => self.pause(),
+            (LifecycleState::Sending, Input::PauseNow) => self.pause_now(),
+            (LifecycleState::Pausing, Input::PartSent(_)) => {
                 self.pieces.moved();
                 self.pause()
             }
-            (State::Pausing, Input::PartFailed(number, _)) => {
+            (LifecycleState::Pausing, Input::PartFailed(number, _)) => {
                 self.pieces.gave_up(number);
                 self.pause()
             }
-            (State::Pausing, Input::PauseNow) => self.pause_now(),
-            (State::Pausing, Input::Cancel) => {
+            (LifecycleState::Pausing, Input::PauseNow) => self.pause_now(),
+            (LifecycleState::Pausing, Input::Cancel) => {
                 self.cancelled = true;
                 self.abort()
             }
 
-            (State::Completing, Input::Completed) => self.finish(Outcome::Done),
-            (State::Completing, Input::CompleteFailed(failure)) => self.complete_failed(&failure),
-            (State::Completing, Input::Woke(Waiting::Complete)) => self.retry(Action::Complete),
-            (State::InDoubt, Input::Examined(finding)) => self.examined(&finding),
-            (State::InDoubt, Input::Woke(Waiting::Examine)) => self.retry(Action::Examine),
+            (LifecycleState::Completing, Input::Completed) => self.finish(Outcome::Done),
+            (LifecycleState::Completing, Input::CompleteFailed(failure)) => {
+                self.complete_failed(&failure)
+            }
+            (LifecycleState::Completing, Input::Woke(Waiting::Complete)) => {
+                self.retry(Action::Complete)
+            }
+            (LifecycleState::InDoubt, Input::Examined(finding)) => self.examined(&finding),
+            (LifecycleState::InDoubt, Input::Woke(Waiting::Examine)) => self.retry(Action::Examine),
             // Complete was refused or found without effect, so there is no answer to wait for.
-            (State::Completing, Input::Cancel) if self.backing_off => {
+            (LifecycleState::Completing, Input::Cancel) if self.backing_off => {
                 self.cancelled = true;
                 self.abort()
             }
-            (State::Completing | State::InDoubt, Input::Cancel) => {
+            (LifecycleState::Completing | LifecycleState::InDoubt, Input::Cancel) => {
                 // Complete is in flight: an abort now could destroy the upload's object, so the
                 // outcome of Complete decides.
                 self.cancelled = true;
                 vec![]
             }
-            (State::Completing | State::InDoubt, Input::Pause) if !self.backing_off => {
+            (LifecycleState::Completing | LifecycleState::InDoubt, Input::Pause)
+                if !self.backing_off =>
+            {
                 self.paused = true;
                 vec![]
             }
             // Either no request is in flight, or the caller does not wait for it: the next run
             // determines the outcome.
-            (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => {
-                self.pause_now()
-            }
+            (
+                LifecycleState::Completing | LifecycleState::InDoubt,
+                Input::Pause | Input::PauseNow,
+            ) => self.pause_now(),
 
-            (State::Aborting, Input::Aborted) => {
+            (LifecycleState::Aborting, Input::Aborted) => {
                 self.finish(match (self.cancelled, self.restart) {
                     (true, _) => Outcome::Cancelled,
                     (false, true) => Outcome::Restart,
                     (false, false) => Outcome::Failed,
                 })
             }
-            (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
+            (LifecycleState::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
             // The Complete whose object could not be found was carried out before the abort.
-            (State::Aborting, Input::Completed) => self.finish(Outcome::Done),
+            (LifecycleState::Aborting, Input::Completed) => self.finish(Outcome::Done),
             // Results of requests that were in flight when the abort was decided change nothing.
             (
-                State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended,
+                LifecycleState::Planned
+                | LifecycleState::Sending
+                | LifecycleState::Pausing
+                | LifecycleState::Aborting
+                | LifecycleState::Ended,
                 _,
             )
             | (
-                State::Creating | State::Completing | State::InDoubt,
+                LifecycleState::Creating | LifecycleState::Completing | LifecycleState::InDoubt,
                 Input::Woke(_) | Input::Admitted,
             ) => {
                 vec![]
@@ -275,7 +293,7 @@ impl Lifecycle {
         }
     }
 
-    fn enter(&mut self, state: State, action: Action) -> Vec<Action> {
+    fn enter(&mut self, state: LifecycleState, action: Action) -> Vec<Action> {
         self.state = state;
         self.tries = 0;
         self.backing_off = false;
@@ -283,7 +301,7 @@ impl Lifecycle {
     }
 
     fn finish(&mut self, outcome: Outcome) -> Vec<Action> {
-        self.enter(State::Ended, Action::Finish(outcome))
+        self.enter(LifecycleState::Ended, Action::Finish(outcome))
     }
 
     fn finish_without_upload(&mut self) -> Vec<Action> {
@@ -296,27 +314,27 @@ impl Lifecycle {
 
     fn abort(&mut self) -> Vec<Action> {
         self.pieces.stopped();
-        self.enter(State::Aborting, Action::Abort)
+        self.enter(LifecycleState::Aborting, Action::Abort)
     }
 
     /// Sends the remaining parts; sends Complete when every part is proven.
     fn send(&mut self) -> Vec<Action> {
         if self.pieces.all_moved() {
-            return self.enter(State::Completing, Action::Complete);
+            return self.enter(LifecycleState::Completing, Action::Complete);
         }
-        self.state = State::Sending;
+        self.state = LifecycleState::Sending;
         vec![]
     }
 
     /// Starts no further request; ends with the last part in flight.
     fn pause(&mut self) -> Vec<Action> {
-        self.state = State::Pausing;
+        self.state = LifecycleState::Pausing;
         if self.pieces.in_flight() == 0 { self.pause_now() } else { vec![] }
     }
 
     fn pause_now(&mut self) -> Vec<Action> {
         self.pieces.stopped();
-        self.state = State::Ended;
+        self.state = LifecycleState::Ended;
         vec![Action::Stop, Action::Finish(Outcome::Paused)]
     }
 
@@ -347,7 +365,7 @@ impl Lifecycle {
         self.retries.earn();
         if self.pieces.all_moved() {
             self.completion_possible = false;
-            return self.enter(State::Completing, Action::Complete);
+            return self.enter(LifecycleState::Completing, Action::Complete);
         }
         vec![]
     }
@@ -388,7 +406,7 @@ impl Lifecycle {
         // examination.
         if self.completion_possible || failure.kind == StoreErrorKind::NoSuchUpload {
             self.refusal = Some(*failure).filter(|_| !lost);
-            return self.enter(State::InDoubt, Action::Examine);
+            return self.enter(LifecycleState::InDoubt, Action::Examine);
         }
         self.complete_refused(failure)
     }
@@ -454,7 +472,7 @@ impl Lifecycle {
                 if self.paused {
                     return self.pause_now();
                 }
-                self.state = State::Completing;
+                self.state = LifecycleState::Completing;
                 self.backing_off = true;
                 vec![Action::Wait(Waiting::Complete, tries, wait)]
             }

@@ -157,9 +157,15 @@ mod tests {
 
     #[test]
     fn wrong_framing_is_an_error() {
-        for wire in ["\r\n", "-1\r\n", "+1\r\n", "g\r\n", "3\r\nabcd\r\n", "3\nabc\r\n",
-            "11111111111111111\r\n"]
-        {
+        for wire in [
+            "\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "g\r\n",
+            "3\r\nabcd\r\n",
+            "3\nabc\r\n",
+            "11111111111111111\r\n",
+        ] {
             assert!(decoded(wire.as_bytes(), 3).is_err(), "{wire:?}");
         }
         let endless = vec![b'1'; 2 * LINE_BYTES_MAX];

@@ -140,12 +140,10 @@ async fn exchange(io: &mut BufferedIo, request: &[u8]) -> Result<ReceivedHead, E
 
 async fn collect(io: &mut BufferedIo, mut framing: Framing) -> Result<Bytes, ExchangeFailure> {
     let mut body = vec![];
-    let mut bytes = [0; 8 * 1024];
+    let mut bytes = vec![0; 8 * 1024];
     loop {
         let mut buffer = ReadBuf::new(&mut bytes);
-        let read = poll_fn(|context| {
-            framing.poll_read(io, context, &mut buffer)
-        });
+        let read = poll_fn(|context| framing.poll_read(io, context, &mut buffer));
         if let Err(error) = read.await {
             let error = Box::new(error);
             return Err(ExchangeFailure::Connection { error, unanswered: false });
