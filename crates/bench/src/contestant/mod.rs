@@ -124,7 +124,7 @@ impl Contestant {
                 if course.case.job == Job::Files {
                     command.arg("--recursive");
                 }
-                let (from, to) = course.from_and_to(url);
+                let (from, to) = course.source_and_target(url);
                 command.arg(from).arg(to);
                 command
             }
@@ -144,7 +144,7 @@ impl Contestant {
 
 impl Course<'_> {
     /// Returns the source and the target in the form that `aws s3 cp` takes.
-    fn from_and_to(&self, url: &str) -> (OsString, OsString) {
+    fn source_and_target(&self, url: &str) -> (OsString, OsString) {
         let path = self.path.as_os_str().to_owned();
         let generated = format!("s3://{BUCKET}/{}", self.generated_key());
         match self.case.job {

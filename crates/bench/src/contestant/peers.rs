@@ -17,7 +17,7 @@ pub(super) fn s5cmd(course: &Course<'_>, url: &str) -> Result<Command> {
         let part_mib = (PART_BYTES >> 20).to_string();
         command.args(["--part-size", &part_mib, "--concurrency", &CONCURRENCY.to_string()]);
     }
-    let (from, to) = course.from_and_to(url);
+    let (from, to) = course.source_and_target(url);
     if course.case.job != Job::Stdin {
         command.arg(from);
     }
@@ -43,7 +43,7 @@ pub(super) fn rclone(course: &Course<'_>, url: &str) -> Command {
         command.args(["--multi-thread-chunk-size", &part_bytes]);
         command.args(["--multi-thread-streams", &concurrency]);
     }
-    let (from, to) = course.from_and_to(url);
+    let (from, to) = course.source_and_target(url);
     match course.case.job {
         Job::Stdin => command.arg("rcat").arg(remote(&to)),
         Job::Files => command.arg("copy").arg(from).arg(remote(&to)),
@@ -73,7 +73,7 @@ pub(super) fn aws_cli(course: &Course<'_>, url: &str) -> Result<Command> {
         std::fs::write(&file, settings).context("write the settings of the AWS CLI")?;
         command.env("AWS_CONFIG_FILE", file);
     }
-    let (from, to) = course.from_and_to(url);
+    let (from, to) = course.source_and_target(url);
     command.arg(from).arg(to);
     match course.case.job {
         Job::Files => command.arg("--recursive"),

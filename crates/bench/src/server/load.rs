@@ -67,7 +67,7 @@ impl Load {
             command.args(["--part-size", &PART_BYTES.to_string()]);
             command.args(["--concurrency", &self.in_flight.to_string()]);
         }
-        let (from, to) = self.from_and_to(place);
+        let (from, to) = self.source_and_target(place);
         command.args([from, to]);
         command
     }
@@ -79,7 +79,7 @@ impl Load {
             command.args(["--part-size", &(PART_BYTES >> 20).to_string()]);
             command.args(["--concurrency", &self.in_flight.to_string()]);
         }
-        let (from, to) = self.from_and_to(place);
+        let (from, to) = self.source_and_target(place);
         command.args([from, to]);
         Ok(command)
     }
@@ -98,7 +98,7 @@ impl Load {
         command.arg(format!("--s3-use-unsigned-payload={}", self.unsigned));
         command.args(["--s3-chunk-size", &format!("{PART_BYTES}B")]);
         command.args(["--s3-upload-concurrency", &self.in_flight.to_string()]);
-        let (from, to) = self.from_and_to(place);
+        let (from, to) = self.source_and_target(place);
         let to = to.replacen("s3://", "null:", 1);
         command.args([if self.files { "copy" } else { "copyto" }, &from, &to]);
         command
@@ -119,12 +119,12 @@ impl Load {
         if self.files {
             command.arg("--recursive");
         }
-        let (from, to) = self.from_and_to(place);
+        let (from, to) = self.source_and_target(place);
         command.args([from, to]);
         Ok(command)
     }
 
-    fn from_and_to(self, place: &Place<'_>) -> (String, String) {
+    fn source_and_target(self, place: &Place<'_>) -> (String, String) {
         if self.files {
             return (format!("{}/", place.tree.display()), format!("s3://{BUCKET}/tree/"));
         }

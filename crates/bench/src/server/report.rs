@@ -62,7 +62,7 @@ impl Report {
         for line in &self.lines {
             match best.iter_mut().find(|known| known.is_same_as(line)) {
                 Some(known) if line.usage.cpu_seconds() < known.usage.cpu_seconds() => {
-                    *known = line
+                    *known = line;
                 }
                 Some(_) => {}
                 None => best.push(line),

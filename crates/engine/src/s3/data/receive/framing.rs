@@ -34,7 +34,7 @@ impl Framing {
     /// Reads bytes of the body into `buffer`; none: the body has ended.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the connection was closed before the end; `InvalidData` for wrong framing.
+    /// `UnexpectedEof` if the connection was closed before the end; `InvalidData` for bad framing.
     pub(super) fn poll_read(
         &mut self,
         io: &mut BufferedIo,
