@@ -4,6 +4,7 @@
 //! snapshot.
 
 mod attributes;
+mod concurrency;
 mod doctor;
 mod filter;
 mod listing;
@@ -23,12 +24,13 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use haul::EngineOptions;
 use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 use haul::remote::StoreKind;
+use haul::{Concurrency, EngineOptions};
 
 pub(crate) use self::attributes::AttributeArgs;
+pub(crate) use self::concurrency::ConcurrencyArg;
 pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
@@ -284,9 +286,9 @@ pub(crate) struct TransferArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct EffortArgs {
-    /// Maximum parts in flight [default: 16]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) concurrency: Option<u32>,
+    /// Maximum parts in flight: a number, or auto for as many as the link is worth [default: auto]
+    #[arg(long, value_name = "N|auto", value_parser = ConcurrencyArg::parse)]
+    pub(crate) concurrency: Option<ConcurrencyArg>,
     /// Maximum bytes of parts held in memory [default: 128MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
     pub(crate) memory: Option<u64>,
@@ -302,12 +304,18 @@ pub(crate) struct EffortArgs {
 impl EffortArgs {
     /// Returns the engine's limits for this run.
     pub(crate) fn limits(&self) -> EngineOptions {
+        self.limits_with(Concurrency::default())
+    }
+
+    /// Returns the engine's limits for this run; `auto` is the concurrency unless a number is
+    /// given.
+    pub(crate) fn limits_with(&self, auto: Concurrency) -> EngineOptions {
         if let Some(limit) = &self.bandwidth {
             bandwidth::follow(limit);
         }
         let defaults = EngineOptions::default();
         EngineOptions {
-            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
+            concurrency: self.concurrency.map_or(auto, |wanted| wanted.or(auto)),
             memory_budget_bytes: self.memory.unwrap_or(defaults.memory_budget_bytes),
             retry: RetryPolicy {
                 attempts_max: self.max_attempts.unwrap_or(defaults.retry.attempts_max),

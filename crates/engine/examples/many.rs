@@ -15,8 +15,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let prefix = arguments.next().ok_or("usage: many s3://bucket/prefix/ FILE…")?;
     let store = Arc::new(S3Store::connect(S3Options::default()).await?);
-    let limits =
-        EngineOptions { memory_budget_bytes: 64 << 20, concurrency: 8, ..EngineOptions::default() };
+    let limits = EngineOptions {
+        memory_budget_bytes: 64 << 20,
+        concurrency: 8.into(),
+        ..EngineOptions::default()
+    };
     let engine = Engine::new(store, limits);
     let mut transfers = vec![];
     for file in arguments {

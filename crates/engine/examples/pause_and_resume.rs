@@ -24,7 +24,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = arguments.next().map(|seconds| seconds.parse()).transpose()?;
 
     let store = Arc::new(S3Store::connect(S3Options::default()).await?);
-    let engine = Engine::new(store, EngineOptions { concurrency: 2, ..EngineOptions::default() });
+    let engine =
+        Engine::new(store, EngineOptions { concurrency: 2.into(), ..EngineOptions::default() });
     let journal = JournalOptions {
         folder: JournalFolder::new(journals),
         store_name: None,

@@ -116,7 +116,8 @@ impl Engine {
     }
 
     /// Returns the number of requests that may be in flight now: few at the start and after the
-    /// store throttles, at most [`EngineOptions::concurrency`].
+    /// store throttles, otherwise as many as [`EngineOptions::concurrency`] allows or the link is
+    /// worth.
     pub fn requests_allowed(&self) -> u32 {
         self.resources.gate.allowed()
     }

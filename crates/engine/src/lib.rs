@@ -128,7 +128,7 @@ pub use error::Error;
 pub use event::{Event, Events};
 pub use haul_parts as parts;
 pub use haul_parts::{ObjectRef, ObjectRefError};
-pub use pace::EngineOptions;
+pub use pace::{Concurrency, EngineOptions};
 pub use proof::{Proof, ProofCount, WholeProof};
 pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};

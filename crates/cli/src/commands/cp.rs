@@ -399,7 +399,7 @@ mod tests {
         let limits = transfer.effort.limits();
         let given = upload_options(&transfer, object, &RequestArgs::default()).unwrap();
         assert_eq!(given.part_size_bytes, Some(64 << 20));
-        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3.into(), 1 << 30));
         assert_eq!((given.checksum, given.require_proof), (None, true));
         assert_eq!(limits.retry.attempts_max, 2);
         assert_eq!(given.attributes.metadata["owner"], "me");

@@ -288,7 +288,7 @@ mod tests {
         };
         let Settings { options, limits } = Settings::of(&wanted);
         assert_eq!(options.on_change, haul::OnChange::Fail);
-        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3.into(), 1 << 30));
         assert_eq!(limits.retry.attempts_max, 2);
     }
 }

@@ -14,6 +14,7 @@ mod client_rides_out;
 mod clients;
 mod closed_stdout;
 mod completing;
+mod concurrency;
 mod conditions;
 mod config_file;
 mod conformance;

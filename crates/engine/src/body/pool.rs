@@ -5,6 +5,7 @@
 //! network and exhaust memory), so held bytes never exceed the budget, whatever the size of the
 //! object (P5). Buffers return to the pool when the last view of them is dropped.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
@@ -26,6 +27,8 @@ pub struct BufferPool {
     free: Arc<Free>,
     permits: Arc<Semaphore>,
     budget_slices: u32,
+    /// The slices of recent permits, on average, in sixteenths; 0: there was none.
+    mean_sixteenths: Arc<AtomicU32>,
 }
 
 /// Unused buffers; never more than the budget allows.
@@ -57,6 +60,7 @@ impl BufferPool {
             free: Arc::new(Free { buffers: Mutex::default(), most: budget_slices as usize }),
             permits: Arc::new(Semaphore::new(budget_slices as usize)),
             budget_slices,
+            mean_sixteenths: Arc::default(),
         }
     }
 
@@ -69,8 +73,24 @@ impl BufferPool {
     /// the caller must not hold more than that (see [`crate::body`]).
     pub async fn permit(&self, size_bytes: u64) -> Permit {
         let slices = slices_of(size_bytes).min(self.budget_slices);
+        self.take_into_mean(slices);
         let permit = Arc::clone(&self.permits).acquire_many_owned(slices).await;
         Permit(permit.expect("the pool never closes its semaphore"))
+    }
+
+    /// Returns the number of requests that the budget holds at once, judged by recent permits.
+    pub(crate) fn requests_max(&self) -> u32 {
+        let budget = u64::from(self.budget_slices) * 16;
+        let requests = budget.checked_div(self.mean_sixteenths.load(Ordering::Relaxed).into());
+        requests.map_or(u32::MAX, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    fn take_into_mean(&self, slices: u32) {
+        let newest = slices.saturating_mul(16);
+        let mean = self.mean_sixteenths.load(Ordering::Relaxed);
+        let mean = if mean == 0 { newest } else { mean - mean / 8 + newest / 8 };
+        // A lost update between two threads changes an average by an eighth.
+        self.mean_sixteenths.store(mean, Ordering::Relaxed);
     }
 
     /// Returns an empty buffer of [`SLICE_BYTES`] without waiting: hold a [`Permit`] for it.
@@ -208,6 +228,20 @@ mod tests {
         let pool = BufferPool::new(2 * SLICE_BYTES as u64);
         let _all = pool.permit(1 << 40).await;
         assert_eq!(pool.permits.available_permits(), 0);
+    }
+
+    #[tokio::test]
+    async fn permits_tell_how_many_requests_the_budget_holds() {
+        let pool = BufferPool::new(64 * SLICE_BYTES as u64);
+        assert_eq!(pool.requests_max(), u32::MAX);
+        for _ in 0..100 {
+            drop(pool.permit(4 * SLICE_BYTES as u64).await);
+        }
+        assert_eq!(pool.requests_max(), 16);
+        for _ in 0..100 {
+            drop(pool.permit(32 * SLICE_BYTES as u64).await);
+        }
+        assert_eq!(pool.requests_max(), 2);
     }
 
     #[test]

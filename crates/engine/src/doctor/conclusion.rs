@@ -38,7 +38,7 @@ pub struct ProfileLimits {
 pub struct Choice {
     /// The size of a part in bytes.
     pub part_size_bytes: u64,
-    /// Requests in flight.
+    /// Requests in flight before the first measurement of the link.
     pub concurrency: u32,
     /// The checksum of the parts; `None`: their MD5 is compared with the ETag.
     pub checksum: Option<String>,
@@ -80,7 +80,7 @@ impl Doctor<'_> {
             && self.store.profile().trailers != Support::No;
         self.report.choice = Choice {
             part_size_bytes: found.limits.part_size_default_bytes,
-            concurrency: EngineOptions::default().concurrency,
+            concurrency: EngineOptions::default().concurrency.start(),
             checksum: checksum.map(|algorithm| algorithm.s3_name().to_owned()),
             streamed,
         };

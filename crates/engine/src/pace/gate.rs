@@ -2,17 +2,31 @@
 //! engine.
 //!
 //! The limit is a [`Throttle`]; waiting requests are served in order. A transfer requests one pass
-//! at a time, so several transfers take turns and none starves.
+//! at a time, so several transfers take turns and none starves. An adaptive engine has a
+//! [`Controller`] too, which lowers the ceiling of the throttle to the number of requests that the
+//! link is worth. The gate measures for it: a pass knows when its request started, how many were in
+//! flight, and how many bytes had crossed the network by then.
+
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::Concurrency;
+use super::adaptive::{Controller, Reading, Sample};
 use super::throttle::{Slot, Throttle};
-use crate::body::Bandwidth;
+use crate::body::{BufferPool, Meter};
 
 /// A limit on requests in flight; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -21,8 +35,19 @@ pub struct Gate(Arc<Mutex<GateState>>);
 #[derive(Debug)]
 struct GateState {
     throttle: Throttle,
-    bandwidth: Bandwidth,
+    meter: Meter,
+    adaptive: Option<Adaptive>,
     waiting: VecDeque<oneshot::Sender<Pass>>,
+}
+
+/// The state of a gate whose limit follows the goodput.
+#[derive(Debug)]
+struct Adaptive {
+    controller: Controller,
+    /// The memory that parts in flight hold.
+    pool: BufferPool,
+    /// The instant from which the controller counts the time.
+    epoch: Instant,
 }
 
 /// The right to have one request in flight; released on drop.
@@ -31,26 +56,114 @@ pub struct Pass {
     /// `None` if dropping the pass must not change the gate.
     gate: Option<Gate>,
     slot: Slot,
+    start: Start,
+}
+
+/// The beginning of a request.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    at: Instant,
+    /// The bytes that had crossed the network, of all requests.
+    moved_bytes: u64,
+    /// The number of requests in flight, itself included.
+    in_flight: u32,
+}
+
+/// The kind of a request that succeeded: only parts measure the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// A part, or a range of a download.
+    Part {
+        /// The attempt that succeeded, from 1. Later attempts do not count: they follow a wait, and
+        /// may have moved only the rest.
+        attempt: u32,
+    },
+    /// A request whose duration does not depend on the bandwidth.
+    Short,
+    /// One long stream, which lasts as long as its bytes do and not as long as a part.
+    Stream,
 }
 
 impl GateState {
-    fn enter(&mut self) -> Option<Slot> {
-        self.throttle.set_ceiling(self.bandwidth.requests_max());
-        self.throttle.enter()
+    fn enter(&mut self) -> Option<(Slot, Start)> {
+        let ceiling = match &mut self.adaptive {
+            Some(adaptive) => {
+                let now = adaptive.time_of(Instant::now());
+                adaptive.controller.bound(adaptive.pool.requests_max(), now);
+                adaptive.controller.limit()
+            }
+            None => u32::MAX,
+        };
+        self.throttle.set_ceiling(self.meter.bandwidth().requests_max().min(ceiling));
+        let slot = self.throttle.enter()?;
+        Some((slot, self.start()))
+    }
+
+    /// Returns the start of a request whose slot is taken.
+    fn start(&self) -> Start {
+        Start {
+            at: Instant::now(),
+            moved_bytes: self.meter.all_bytes(),
+            in_flight: self.throttle.taken(),
+        }
+    }
+
+    fn succeeded(&mut self, start: Start, success: Success) {
+        self.throttle.succeeded();
+        let Some(adaptive) = &mut self.adaptive else { return };
+        let now = adaptive.time_of(Instant::now());
+        match success {
+            Success::Part { attempt: 1 } => adaptive.controller.succeeded(Sample {
+                started: Reading { at: adaptive.time_of(start.at), moved_bytes: start.moved_bytes },
+                ended: Reading { at: now, moved_bytes: self.meter.all_bytes() },
+                in_flight: start.in_flight,
+            }),
+            Success::Short => adaptive.controller.short_succeeded(now),
+            Success::Part { .. } | Success::Stream => {}
+        }
+    }
+
+    fn throttled(&mut self, slot: Slot) {
+        let is_news = self.throttle.throttled(slot);
+        if let Some(adaptive) = self.adaptive.as_mut().filter(|_| is_news) {
+            let now = adaptive.time_of(Instant::now());
+            adaptive.controller.throttled(now);
+        }
+    }
+
+    /// Returns the limit of the controller, if there is one.
+    fn adapted(&self) -> Option<u32> {
+        self.adaptive.as_ref().map(|adaptive| adaptive.controller.limit())
+    }
+}
+
+impl Adaptive {
+    fn time_of(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.epoch)
     }
 }
 
 impl Gate {
     /// Creates a gate for at most `max` requests at once, at least one.
     pub fn new(max: u32) -> Self {
-        Self::limited(max, Bandwidth::default())
+        Self::limited(max.into(), Meter::default(), BufferPool::new(u64::MAX))
     }
 
-    /// Creates a gate like [`Gate::new`], with fewer requests while `bandwidth` is too small for
-    /// `max`.
-    pub fn limited(max: u32, bandwidth: Bandwidth) -> Self {
-        let throttle = Throttle::new(max);
-        Self(Arc::new(Mutex::new(GateState { throttle, bandwidth, waiting: VecDeque::new() })))
+    /// Creates a gate with fewer requests than `concurrency` allows while the bandwidth of `meter`
+    /// is too small for them. An adaptive limit follows the bytes that `meter` counts, and never
+    /// exceeds the requests that `pool` holds.
+    pub fn limited(concurrency: Concurrency, meter: Meter, pool: BufferPool) -> Self {
+        let adaptive = match concurrency {
+            Concurrency::Fixed(_) => None,
+            Concurrency::Adaptive { max, .. } => Some(Adaptive {
+                controller: Controller::new(concurrency.start(), max),
+                pool,
+                epoch: Instant::now(),
+            }),
+        };
+        let throttle = Throttle::new(concurrency.most());
+        let waiting = VecDeque::new();
+        Self(Arc::new(Mutex::new(GateState { throttle, meter, adaptive, waiting })))
     }
 
     /// Waits for a pass. Dropping the future gives up the slot in the queue.
@@ -58,9 +171,9 @@ impl Gate {
         let receiver = {
             let mut state = self.state();
             if state.waiting.is_empty()
-                && let Some(slot) = state.enter()
+                && let Some((slot, start)) = state.enter()
             {
-                return Pass { gate: Some(self.clone()), slot };
+                return Pass { gate: Some(self.clone()), slot, start };
             }
             let (sender, receiver) = oneshot::channel();
             state.waiting.push_back(sender);
@@ -84,16 +197,23 @@ impl Gate {
     }
 
     /// Changes the limit, then admits as many as it allows.
-    fn change(&self, change: impl FnOnce(&mut Throttle)) {
+    fn change(&self, change: impl FnOnce(&mut GateState)) {
         let mut state = self.state();
-        change(&mut state.throttle);
-        while let Some(slot) = if state.waiting.is_empty() { None } else { state.enter() } {
+        let before = state.adapted();
+        change(&mut state);
+        while let Some((slot, start)) = if state.waiting.is_empty() { None } else { state.enter() }
+        {
             let next = state.waiting.pop_front().expect("the queue was just looked at");
-            if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), slot }) {
+            if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), slot, start }) {
                 // Its drop would take the lock that is held here.
                 unwanted.gate = None;
                 state.throttle.leave();
             }
+        }
+        let after = state.adapted();
+        drop(state);
+        if let Some(limit) = after.filter(|_| after != before) {
+            tracing::debug!(target: "haul::decision", "concurrency: {limit} requests in flight");
         }
     }
 }
@@ -129,19 +249,26 @@ impl Turn {
 }
 
 impl Pass {
-    /// Reports a success: the gate may admit more.
-    pub fn succeeded(&self) {
+    /// Starts a request now, with a pass that waited for its bytes or served another request.
+    pub(crate) fn restart(&mut self) {
         if let Some(gate) = &self.gate {
-            gate.change(Throttle::succeeded);
+            let mut state = gate.state();
+            self.slot = state.throttle.renewed();
+            self.start = state.start();
+        }
+    }
+
+    /// Reports a success: the gate may admit more.
+    pub fn succeeded(&self, success: Success) {
+        if let Some(gate) = &self.gate {
+            gate.change(|state| state.succeeded(self.start, success));
         }
     }
 
     /// Reports throttling: the gate admits fewer.
     pub fn throttled(&self) {
         if let Some(gate) = &self.gate {
-            gate.change(|throttle| {
-                throttle.throttled(self.slot);
-            });
+            gate.change(|state| state.throttled(self.slot));
         }
     }
 }
@@ -149,103 +276,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
-            gate.change(Throttle::leave);
+            gate.change(|state| state.throttle.leave());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-
-    async fn open(max: u32) -> Gate {
-        let gate = Gate::new(max);
-        while gate.allowed() < max {
-            gate.enter().await.succeeded();
-        }
-        gate
-    }
-
-    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[tokio::test]
-    async fn those_who_wait_are_served_in_order() {
-        let gate = open(1).await;
-        let first = gate.enter().await;
-        let mut second = Box::pin(gate.enter());
-        let mut third = Box::pin(gate.enter());
-        assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
-        drop(first);
-        // A late caller does not overtake waiting ones.
-        let mut late = Box::pin(gate.enter());
-        assert!(poll(late.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
-        let Poll::Ready(second) = poll(second.as_mut()) else {
-            panic!("the first in the queue was passed over")
-        };
-        drop(second);
-        assert!(poll(third.as_mut()).is_ready());
-    }
-
-    #[tokio::test]
-    async fn a_place_in_the_queue_that_is_given_up_is_not_lost() {
-        let gate = open(1).await;
-        let first = gate.enter().await;
-        let mut given_up = Box::pin(gate.enter());
-        let mut granted = Box::pin(gate.enter());
-        assert!(poll(given_up.as_mut()).is_pending() && poll(granted.as_mut()).is_pending());
-        drop(given_up);
-        drop(first);
-        // Granted and never used.
-        drop(granted);
-        gate.enter().await;
-    }
-
-    #[tokio::test]
-    async fn a_throttled_pass_closes_half_of_the_gate() {
-        let gate = open(16).await;
-        let passes = futures_util::future::join_all((0..16).map(|_| gate.enter())).await;
-        passes.iter().for_each(Pass::throttled);
-        assert_eq!(gate.allowed(), 8, "once for all that were under way together");
-        drop(passes);
-        gate.enter().await.throttled();
-        assert_eq!(gate.allowed(), 4);
-    }
-
-    /// A limit on the bandwidth held four of sixteen slots open. A refusal halved the sixteen, and
-    /// the store got as many requests as before.
-    #[tokio::test]
-    async fn throttling_halves_what_a_bandwidth_lets_through() {
-        let bandwidth = Bandwidth::default();
-        let gate = Gate::limited(16, bandwidth.clone());
-        while gate.allowed() < 16 {
-            gate.enter().await.succeeded();
-        }
-        bandwidth.set(Some(1 << 20));
-        gate.enter().await.throttled();
-        assert_eq!(gate.allowed(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_bandwidth_limits_the_requests_in_flight() {
-        let bandwidth = Bandwidth::default();
-        bandwidth.set(Some(1 << 20));
-        let gate = Gate::limited(16, bandwidth.clone());
-        let mut passes = Vec::new();
-        for _ in 0..4 {
-            let pass = gate.enter().await;
-            pass.succeeded();
-            passes.push(pass);
-        }
-        let mut fifth = Box::pin(gate.enter());
-        assert!(poll(fifth.as_mut()).is_pending());
-        bandwidth.set(None);
-        passes.pop();
-        assert!(
-            poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready()
-        );
     }
 }

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Gate, RetryBudget, RetryPolicy};
+use super::{Concurrency, Gate, RetryBudget, RetryPolicy};
 use crate::body::{Bandwidth, BufferPool, DEFAULT_BUDGET_BYTES, Meter};
 use crate::remote::Store;
-
-/// The default number of requests in flight: with parts of 8 MiB they fill the memory budget.
-pub const DEFAULT_CONCURRENCY: u32 = 16;
 
 /// The limits of an engine. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The maximum number of requests in flight that move bytes, of all transfers together. At
-    /// least one.
-    pub concurrency: u32,
+    /// The maximum number of requests in flight that move bytes, of all transfers together: as many
+    /// as the link is worth, unless it is fixed (`8.into()`).
+    pub concurrency: Concurrency,
     /// The maximum bytes held in memory, of all transfers together.
     pub memory_budget_bytes: u64,
     /// The retry policy of requests. All transfers share its budget.
@@ -29,7 +26,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            concurrency: DEFAULT_CONCURRENCY,
+            concurrency: Concurrency::default(),
             memory_budget_bytes: DEFAULT_BUDGET_BYTES,
             retry: RetryPolicy::default(),
             bandwidth: Bandwidth::default(),
@@ -56,13 +53,15 @@ pub(crate) struct Running(watch::Sender<usize>);
 
 impl Resources {
     pub(crate) fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
+        let pool = BufferPool::new(options.memory_budget_bytes);
+        let meter = Meter::limited(options.bandwidth);
         Self {
             store,
-            pool: BufferPool::new(options.memory_budget_bytes),
-            gate: Gate::limited(options.concurrency, options.bandwidth.clone()),
-            budget: RetryBudget::new(&options.retry, options.concurrency),
+            gate: Gate::limited(options.concurrency, meter.clone(), pool.clone()),
+            pool,
+            budget: RetryBudget::new(&options.retry, options.concurrency.most()),
             retry: options.retry,
-            meter: Meter::limited(options.bandwidth),
+            meter,
             running: watch::Sender::new(0),
         }
     }

@@ -20,7 +20,7 @@ const RECOVERY_STREAK: u32 = 8;
 #[derive(Debug)]
 pub struct Throttle {
     max: u32,
-    /// The maximum number of slots while the bandwidth is limited.
+    /// The maximum number of slots that the bandwidth and the goodput are worth.
     ceiling: u32,
     /// The current number of slots: few at the start, halved by throttling, raised by successes.
     allowed: u32,
@@ -63,6 +63,12 @@ impl Throttle {
         self.taken += 1;
         self.begun += 1;
         Some(Slot(self.begun))
+    }
+
+    /// Returns a new number for a taken slot whose next attempt starts: a refusal of it is news.
+    pub fn renewed(&mut self) -> Slot {
+        self.begun += 1;
+        Slot(self.begun)
     }
 
     /// Releases a slot.

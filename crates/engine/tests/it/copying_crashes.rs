@@ -176,7 +176,7 @@ impl Scenario {
         let options = CopyOptions { journal: Some(journal), ..self.options.clone() };
         runtime().block_on(async {
             let limits =
-                EngineOptions { concurrency: self.concurrency, ..EngineOptions::default() };
+                EngineOptions { concurrency: self.concurrency.into(), ..EngineOptions::default() };
             let engine = Engine::new(Arc::new(store.clone()), limits);
             let mut running = engine.copy(object(), target(), options);
             let stopper = running.stopper();

@@ -70,7 +70,10 @@ pub(crate) fn engine(store: &MemoryStore, memory_budget_bytes: u64) -> Engine {
 
 /// Creates an engine with this number of requests in flight.
 pub(crate) fn narrow_engine(store: &MemoryStore, concurrency: u32) -> Engine {
-    Engine::new(Arc::new(store.clone()), EngineOptions { concurrency, ..EngineOptions::default() })
+    Engine::new(
+        Arc::new(store.clone()),
+        EngineOptions { concurrency: concurrency.into(), ..EngineOptions::default() },
+    )
 }
 
 pub(crate) fn start(

@@ -155,7 +155,7 @@ async fn an_object_that_changes_is_not_mixed_in_a_pipe() {
     store.set_faults(Faults::none().on_every(O::GetObject, Fault::Delay(Duration::from_secs(1))));
     let (reader, target) = pipe();
     let reader = read_all(reader);
-    let narrow = EngineOptions { concurrency: 2, ..EngineOptions::default() };
+    let narrow = EngineOptions { concurrency: 2.into(), ..EngineOptions::default() };
     let engine = Engine::new(Arc::new(store.clone()), narrow);
     let running = engine.download(object(), target, ranges());
     tokio::time::sleep(Duration::from_millis(1500)).await;

@@ -45,7 +45,7 @@ impl Desk {
     }
 
     fn start(&self, options: CopyOptions) -> Transfer<CopyReport> {
-        let limits = EngineOptions { concurrency: 2, ..EngineOptions::default() };
+        let limits = EngineOptions { concurrency: 2.into(), ..EngineOptions::default() };
         let engine = Engine::new(Arc::new(self.store.clone()), limits);
         match &self.elsewhere {
             Some(elsewhere) => {

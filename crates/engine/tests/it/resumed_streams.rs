@@ -53,7 +53,7 @@ impl Desk {
     }
 
     fn start(&self, reader: impl std::io::Read + Send + 'static) -> Transfer<UploadReport> {
-        let limits = EngineOptions { concurrency: 2, ..EngineOptions::default() };
+        let limits = EngineOptions { concurrency: 2.into(), ..EngineOptions::default() };
         let engine = Engine::new(Arc::new(self.store.clone()), limits);
         let upload = UploadOptions { journal: journal(self.folder.path()), ..options() };
         engine.upload_stream(reader, object(), StreamOptions { upload, ..Default::default() })
@@ -293,7 +293,7 @@ impl Scenario {
             .unwrap();
         runtime.block_on(async {
             let limits =
-                EngineOptions { concurrency: self.concurrency, ..EngineOptions::default() };
+                EngineOptions { concurrency: self.concurrency.into(), ..EngineOptions::default() };
             let engine = Engine::new(Arc::new(store.clone()), limits);
             let stream = StreamOptions { upload, ..StreamOptions::default() };
             let reader = Cursor::new(content.to_vec());

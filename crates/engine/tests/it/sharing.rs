@@ -98,7 +98,7 @@ async fn two_uploads_share_one_retry_budget() {
         let retry = RetryPolicy { attempts_max: 8, budget: 8, ..RetryPolicy::default() };
         let engine = Engine::new(
             Arc::new(store.clone()),
-            EngineOptions { concurrency: 1, retry, ..EngineOptions::default() },
+            EngineOptions { concurrency: 1.into(), retry, ..EngineOptions::default() },
         );
         let keys = (0..uploads).map(|index| upload(&engine, &index.to_string(), 5_000, options()));
         for failed in futures_util::future::join_all(keys).await {

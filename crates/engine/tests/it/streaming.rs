@@ -274,8 +274,11 @@ async fn streams_and_files_of_one_engine_do_not_wait_for_each_other() {
             Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_millis(10)));
         let store =
             aws(faults.on(O::UploadPart, 9, Fault::CutBody).on(O::UploadPart, 23, Fault::CutBody));
-        let limits =
-            EngineOptions { concurrency, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
+        let limits = EngineOptions {
+            concurrency: concurrency.into(),
+            memory_budget_bytes: 4 * MIB,
+            ..EngineOptions::default()
+        };
         let engine = Engine::new(Arc::new(store.clone()), limits);
         let content = bytes(10 << 20);
         let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
@@ -307,8 +310,11 @@ async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
     let warming = 20;
     let store =
         aws(Faults::none().on_calls(O::UploadPart, warming + 1..=warming + 4, Fault::CutBody));
-    let limits =
-        EngineOptions { concurrency: 5, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
+    let limits = EngineOptions {
+        concurrency: 5.into(),
+        memory_budget_bytes: 4 * MIB,
+        ..EngineOptions::default()
+    };
     let engine = Engine::new(Arc::new(store.clone()), limits);
     let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
     let key = |name: &str| ObjectRef { bucket: bucket(), key: Key::new(name).unwrap() };

@@ -18,7 +18,8 @@ use crate::failure::Usage;
 use crate::object_attributes::attributes;
 use crate::output::visible;
 
-/// Requests in flight by default; small files need many.
+/// Requests in flight by default. Small files need many, and the bytes per second that files of
+/// different lengths move do not tell how many.
 const TREE_CONCURRENCY: u32 = 64;
 
 /// The flags of a tree.
@@ -54,10 +55,7 @@ impl TreeFlags {
         }
         self.refuse_what_is_ignored(way)?;
         let filter = filter(&self.tree)?;
-        let mut limits = self.transfer.effort.limits();
-        if self.transfer.effort.concurrency.is_none() {
-            limits.concurrency = TREE_CONCURRENCY;
-        }
+        let limits = self.transfer.effort.limits_with(TREE_CONCURRENCY.into());
         if self.tree.failed_to.is_some() && self.tree.failed_to == self.tree.files_from {
             return Err(Usage::new(
                 "--failed-to would overwrite the list that --files-from reads",

@@ -6,6 +6,9 @@
 //! the number of requests in flight times their bytes, divided by their latency, so that latency
 //! which grows with the limit is goodput that does not.
 //!
+//! The bytes are those that crossed the network, and not those of whole parts: parts end in waves,
+//! and an epoch that ends before a slow part does would count that part as nothing.
+//!
 //! This file deliberately does not know which refusals belong together, nor how the store's pace
 //! is earned back: [`throttle`](super::throttle) does, and tells the controller once for each
 //! group. Convergence is tested on simulated links in `simulation.rs`; the choice is explained in
@@ -18,21 +21,30 @@ mod tests;
 
 use std::time::Duration;
 
-/// The limit at the start, which is the default of a fixed limit: a short transfer ends before the
-/// first measurement.
-const AT_START: u32 = super::DEFAULT_CONCURRENCY;
-
 /// The lowest limit that a measurement may choose. Below it, one late answer looks like a knee.
 const LEAST: u32 = 4;
 
 /// The minimum number of requests in an epoch.
 const EPOCH_REQUESTS_MIN: u32 = 16;
 
-/// The goodput of a higher limit, relative to that of the limit before, from which it stays.
+/// The growth of the goodput, relative to the growth of the limit, from which a higher limit stays.
+///
+/// On a free link both grow alike, up to the limit that fills it. On a full link that others share,
+/// more requests only take from the others: of `n` equal transfers, the growth is `1 - 1/n` at
+/// most. Two of them do not outbid each other, and one that has less than two fifths gets more.
+const GROWTH_MIN: f64 = 0.6;
+
+/// The gain of a higher limit, below which nothing between it and the limit before is tried.
 const GAIN_MIN: f64 = 1.05;
+
+/// The minimum time of an epoch: in a shorter one, the bytes that wait in buffers count too much.
+const EPOCH_MIN: Duration = Duration::from_millis(100);
 
 /// The goodput of a lower limit, relative to the best, from which it stays.
 const LOSS_MAX: f64 = 0.97;
+
+/// The change of a held limit's goodput, down or up, after which the link counts as another one.
+const CHANGED: f64 = 0.75;
 
 /// The weight of a new epoch in the goodput that a held limit is known for.
 const NEWEST_WEIGHT: f64 = 0.25;
@@ -41,15 +53,22 @@ const NEWEST_WEIGHT: f64 = 0.25;
 const HOLD_EPOCHS_MIN: u32 = 4;
 const HOLD_EPOCHS_MAX: u32 = 64;
 
-/// A request that moved all of its bytes.
+/// The time, and the bytes that had crossed the network by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The time since any fixed instant.
+    pub at: Duration,
+    /// The bytes of all transfers, whole parts or not, since the same instant.
+    pub moved_bytes: u64,
+}
+
+/// A part that arrived at the first attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// The bytes moved.
-    pub bytes: u64,
-    /// The start, measured from any fixed instant.
-    pub started: Duration,
-    /// The end, measured from the same instant.
-    pub ended: Duration,
+    /// The start of the request.
+    pub started: Reading,
+    /// Its end.
+    pub ended: Reading,
     /// The number of requests in flight when it started, itself included.
     pub in_flight: u32,
 }
@@ -57,7 +76,11 @@ pub struct Sample {
 /// A limit on the requests in flight that follows their goodput.
 #[derive(Debug)]
 pub struct Controller {
+    /// The limit before the first measurement: a short transfer ends before that.
+    start: u32,
     max: u32,
+    /// The maximum that memory allows, never below `start`.
+    bound: u32,
     limit: u32,
     phase: Phase,
     epoch: Epoch,
@@ -65,6 +88,8 @@ pub struct Controller {
     known: f64,
     /// The epochs until the next probe, when the limit is held again.
     hold_epochs: u32,
+    /// The short requests since the last part.
+    short: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +98,9 @@ enum Phase {
     Hold { epochs: u32 },
     /// A higher limit than `back_to` is measured.
     Up { back_to: u32, climbed: bool },
+    /// The limit between `back_to` and a higher one that gained less than it should have: the one
+    /// that fills the link, if the transfer is alone there.
+    Between { back_to: u32 },
     /// A lower limit than `back_to` is measured.
     Down { back_to: u32 },
 }
@@ -80,26 +108,38 @@ enum Phase {
 /// The requests that started and ended at one limit.
 #[derive(Debug, Default)]
 struct Epoch {
-    /// Requests that started earlier do not count. `None`: the first to start at the limit sets it.
-    since: Option<Duration>,
+    /// The first start of a request at the limit. Requests that started earlier do not count.
+    since: Option<Reading>,
     /// No request may start before this and count: it was sent at another limit.
     not_before: Duration,
     requests: u32,
-    bytes: f64,
-    latency_s: f64,
 }
 
 impl Controller {
-    /// Creates a controller of at most `max` requests in flight, at least one.
-    pub fn new(max: u32) -> Self {
+    /// Creates a controller that begins with `start` requests in flight, of at most `max`; both are
+    /// at least one.
+    pub fn new(start: u32, max: u32) -> Self {
         let max = max.max(1);
+        let start = start.clamp(1, max);
         Self {
+            start,
             max,
-            limit: AT_START.min(max),
+            bound: max,
+            limit: start,
             phase: Phase::Hold { epochs: 1 },
             epoch: Epoch::default(),
             known: 0.0,
             hold_epochs: HOLD_EPOCHS_MIN,
+            short: 0,
+        }
+    }
+
+    /// Sets the number of requests that memory holds, at `now`: a limit above the start ends there.
+    pub fn bound(&mut self, requests: u32, now: Duration) {
+        self.bound = requests.clamp(self.start, self.max);
+        if self.limit > self.bound {
+            self.limit = self.bound;
+            self.restart(now);
         }
     }
 
@@ -108,64 +148,113 @@ impl Controller {
         self.limit
     }
 
-    /// Takes a request into account that moved all of its bytes.
+    /// Takes a part into account.
     ///
-    /// Requests that started below the limit count for nothing: the transfers had no more to send,
-    /// and their pace says nothing about the link.
+    /// Parts that start below the limit count for nothing: the transfers had no more to send, and
+    /// their pace says nothing about the link.
     pub fn succeeded(&mut self, sample: Sample) {
-        if sample.in_flight < self.limit || sample.started < self.epoch.not_before {
+        self.short = 0;
+        if sample.started.at < self.epoch.not_before {
             return;
         }
-        if sample.started < *self.epoch.since.get_or_insert(sample.started) {
+        if sample.in_flight < self.limit {
+            // The epoch has a gap, unless these are the requests that filled it.
+            let has_gap = self.epoch.since.is_some_and(|since| since.at < sample.started.at);
+            if has_gap {
+                self.epoch = Epoch { not_before: sample.started.at, ..Epoch::default() };
+            }
+            return;
+        }
+        let since = *self.epoch.since.get_or_insert(sample.started);
+        if sample.started.at < since.at {
             return;
         }
         self.epoch.requests += 1;
-        #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
-        let bytes = sample.bytes as f64;
-        self.epoch.bytes += bytes;
-        self.epoch.latency_s += sample.ended.saturating_sub(sample.started).as_secs_f64();
-        if self.epoch.requests >= self.limit.max(EPOCH_REQUESTS_MIN) {
-            let goodput = f64::from(self.limit) * self.epoch.bytes / self.epoch.latency_s.max(1e-9);
-            self.measured(goodput);
-            self.epoch = Epoch { not_before: sample.ended, ..Epoch::default() };
+        let time = sample.ended.at.saturating_sub(since.at);
+        if self.epoch.requests >= self.limit.max(EPOCH_REQUESTS_MIN) && time >= EPOCH_MIN {
+            #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
+            let bytes = sample.ended.moved_bytes.saturating_sub(since.moved_bytes) as f64;
+            // A store may copy parts itself: then no byte crosses the network.
+            if bytes > 0.0 {
+                self.measured(bytes / time.as_secs_f64());
+            }
+            self.epoch = Epoch { not_before: sample.ended.at, ..Epoch::default() };
+        }
+    }
+
+    /// Takes a success at `now` into account whose duration the bandwidth does not determine. After a run of
+    /// them the limit is no longer below the start: parts may have lowered it, and short requests
+    /// say nothing that could raise it.
+    pub fn short_succeeded(&mut self, now: Duration) {
+        self.short = self.short.saturating_add(1);
+        if self.short >= EPOCH_REQUESTS_MIN && self.limit < self.start {
+            self.limit = self.start;
+            self.restart(now);
         }
     }
 
     /// Takes a refusal by `SlowDown` at `now` into account; called once for all requests that were
     /// in flight together. The limit ends below the one that was refused, and is not probed soon.
     pub fn throttled(&mut self, now: Duration) {
-        if let Phase::Up { back_to, .. } = self.phase {
-            self.limit = back_to;
-        } else {
-            self.limit = (self.limit - self.limit / 8).max(1);
+        match self.phase {
+            Phase::Up { back_to, .. } | Phase::Between { back_to } => self.limit = back_to,
+            _ => self.limit = (self.limit - self.limit / 8).max(1),
         }
+        // The store's pace may have changed with it.
+        self.known = 0.0;
         self.hold();
         self.epoch = Epoch { not_before: now, ..Epoch::default() };
     }
 
     /// Decides after an epoch.
     fn measured(&mut self, goodput: f64) {
+        let gain = goodput / self.known;
         match self.phase {
+            Phase::Hold { .. }
+                if self.known > 0.0 && !(CHANGED..=1.0 / CHANGED).contains(&gain) =>
+            {
+                self.known = goodput;
+                self.hold_epochs = HOLD_EPOCHS_MIN;
+                self.probe_up(false);
+            }
             Phase::Hold { epochs } => {
-                let is_first = self.known == 0.0;
-                let weight = if is_first { 1.0 } else { NEWEST_WEIGHT };
+                let weight = if self.known > 0.0 { NEWEST_WEIGHT } else { 1.0 };
                 self.known += (goodput - self.known) * weight;
                 match epochs.saturating_sub(1) {
                     0 => self.probe_up(false),
                     epochs => self.phase = Phase::Hold { epochs },
                 }
             }
-            Phase::Up { .. } if goodput >= self.known * GAIN_MIN => {
-                self.known = goodput;
-                self.hold_epochs = HOLD_EPOCHS_MIN;
+            Phase::Up { back_to, .. } if gain >= self.gain_expected(back_to) => {
+                self.keep(goodput);
                 self.probe_up(true);
             }
             Phase::Up { back_to, climbed } => {
-                self.limit = back_to;
-                // The limit below was measured on the way here.
-                if climbed { self.hold() } else { self.probe_down() }
+                let between = (f64::from(back_to) * gain).round();
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a limit"
+                )]
+                let between = between.min(f64::from(self.limit)) as u32;
+                if gain >= GAIN_MIN && between > back_to {
+                    self.limit = between;
+                    self.phase = Phase::Between { back_to };
+                } else {
+                    self.limit = back_to;
+                    // The limit below was measured on the way here.
+                    if climbed { self.hold() } else { self.probe_down() }
+                }
             }
-            Phase::Down { .. } if goodput >= self.known * LOSS_MAX => {
+            Phase::Between { back_to } => {
+                if gain >= self.gain_expected(back_to) {
+                    self.keep(goodput);
+                } else {
+                    self.limit = back_to;
+                }
+                self.hold();
+            }
+            Phase::Down { .. } if gain >= LOSS_MAX => {
                 self.known = self.known.max(goodput);
                 self.probe_down();
             }
@@ -176,9 +265,20 @@ impl Controller {
         }
     }
 
+    /// Returns the gain from which the current limit is better than the lower `back_to`.
+    fn gain_expected(&self, back_to: u32) -> f64 {
+        1.0 + GROWTH_MIN * (f64::from(self.limit) / f64::from(back_to) - 1.0)
+    }
+
+    /// Keeps a higher limit, which may not be the last one.
+    fn keep(&mut self, goodput: f64) {
+        self.known = goodput;
+        self.hold_epochs = HOLD_EPOCHS_MIN;
+    }
+
     fn probe_up(&mut self, climbed: bool) {
         let back_to = self.limit;
-        self.limit = (back_to + (back_to / 2).max(1)).min(self.max);
+        self.limit = (back_to + (back_to / 2).max(1)).min(self.bound);
         if self.limit > back_to {
             self.phase = Phase::Up { back_to, climbed };
         } else if climbed {
@@ -197,6 +297,14 @@ impl Controller {
         } else {
             self.hold();
         }
+    }
+
+    /// Measures the current limit as the first one.
+    fn restart(&mut self, now: Duration) {
+        self.known = 0.0;
+        self.hold_epochs = HOLD_EPOCHS_MIN;
+        self.phase = Phase::Hold { epochs: 1 };
+        self.epoch = Epoch { not_before: now, ..Epoch::default() };
     }
 
     /// Holds the limit, and longer each time.

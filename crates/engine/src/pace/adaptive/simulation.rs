@@ -5,7 +5,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Controller, Sample};
+use super::{Controller, Reading, Sample};
+use crate::pace::DEFAULT_CONCURRENCY;
 use crate::pace::throttle::{Slot, Throttle};
 
 /// A link to a store, and the limits of the store. Rates in bytes per second.
@@ -40,7 +41,7 @@ pub(super) struct Run {
 
 struct Request {
     slot: Slot,
-    started_s: f64,
+    started: Reading,
     in_flight: u32,
     stage: Stage,
     address_rate: f64,
@@ -60,16 +61,15 @@ enum Stage {
 
 /// Sends parts without end until `until_s`, and measures from `from_s`.
 pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f64) -> Run {
-    #[allow(clippy::cast_possible_truncation, reason = "a part has a whole number of bytes")]
-    let bytes = link.part_bytes as u64;
     let mut random = StdRng::seed_from_u64(seed);
     let (max, mut controller) = match limit {
         Limit::Fixed(max) => (*max, None),
-        Limit::Adaptive { max } => (*max, Some(Controller::new(*max))),
+        Limit::Adaptive { max } => (*max, Some(Controller::new(DEFAULT_CONCURRENCY, *max))),
     };
     let mut throttle = Throttle::new(max);
     let mut requests: Vec<Request> = vec![];
     let (mut now, mut begun, mut sent_bytes, mut limit_s) = (0.0_f64, 0_usize, 0.0, 0.0);
+    let mut moved = 0.0;
     // The store refuses by a bucket of a tenth of a second.
     let bucket_max = (link.requests_per_s / 10.0).max(1.0);
     let mut bucket = bucket_max;
@@ -83,7 +83,7 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
             let in_flight = throttle.taken();
             requests.push(Request {
                 slot,
-                started_s: now,
+                started: reading(now, moved),
                 in_flight,
                 stage: opening,
                 address_rate,
@@ -99,6 +99,7 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
         let measured_s = (now + step_s - now.max(from_s)).clamp(0.0, step_s);
         let sending: f64 = rates.iter().sum();
         sent_bytes += sending * measured_s;
+        moved += sending * step_s;
         limit_s += f64::from(throttle.allowed()) * measured_s;
         now += step_s;
         bucket = (bucket + step_s * link.requests_per_s).min(bucket_max);
@@ -121,7 +122,7 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
                     }
                 }
                 Stage::Backoff(at) if at <= now => {
-                    request.started_s = now;
+                    request.started = reading(now, moved);
                     request.stage = Stage::Opening(now + link.round_trip_s);
                 }
                 Stage::Sending(left) => {
@@ -139,9 +140,8 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
                     throttle.leave();
                     if let Some(controller) = &mut controller {
                         controller.succeeded(Sample {
-                            bytes,
-                            started: Duration::from_secs_f64(request.started_s),
-                            ended: Duration::from_secs_f64(now),
+                            started: request.started,
+                            ended: reading(now, moved),
                             in_flight: request.in_flight,
                         });
                     }
@@ -154,6 +154,11 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
     }
     let measured_s = now - from_s;
     Run { goodput: sent_bytes / measured_s, limit: limit_s / measured_s }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]
+fn reading(now: f64, moved: f64) -> Reading {
+    Reading { at: Duration::from_secs_f64(now), moved_bytes: moved as u64 }
 }
 
 /// Shares the link fairly among the connections that send, none above its own limit.

@@ -1,6 +1,9 @@
 //! Tests the controller against the best fixed limit of the same simulated link.
 
+use std::time::Duration;
+
 use super::simulation::{Limit, Link, run};
+use super::{Controller, Reading, Sample};
 
 const GBIT: f64 = 125_000_000.0;
 const MIB: f64 = 1_048_576.0;
@@ -95,15 +98,112 @@ fn a_run_repeats_exactly() {
     assert_eq!(goodput().to_bits(), goodput().to_bits());
 }
 
+/// A link whose requests take the time that the test sets.
+struct Clock {
+    now: Reading,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { now: Reading { at: Duration::ZERO, moved_bytes: 0 } }
+    }
+
+    /// Ends as many parts as an epoch has, `in_flight` at a time; each takes `latency`.
+    fn epoch(&mut self, controller: &mut Controller, in_flight: u32, latency: Duration) {
+        for _ in 0..16_u32.div_ceil(in_flight).max(1) {
+            let started = self.now;
+            self.now.at += latency;
+            self.now.moved_bytes += u64::from(in_flight) << 23;
+            for _ in 0..in_flight {
+                controller.succeeded(Sample { started, ended: self.now, in_flight });
+            }
+        }
+    }
+}
+
 /// A transfer that has no more to send must not be taken for a slow link.
 #[test]
 fn requests_below_the_limit_do_not_move_it() {
-    use super::{AT_START, Controller, Sample};
-    let mut controller = Controller::new(MAX);
-    for second in 0..1000 {
-        let started = std::time::Duration::from_secs(second);
-        let ended = started + std::time::Duration::from_secs(1);
-        controller.succeeded(Sample { bytes: 1 << 20, started, ended, in_flight: 3 });
+    let (mut controller, mut clock) = (Controller::new(16, MAX), Clock::new());
+    for _ in 0..1000 {
+        clock.epoch(&mut controller, 3, Duration::from_secs(1));
     }
-    assert_eq!(controller.limit(), AT_START);
+    assert_eq!(controller.limit(), 16);
+}
+
+/// Between two transfers nothing moves. The epoch in which the first one ended lasted until the
+/// second one had begun, and its goodput was next to nothing.
+#[test]
+fn a_pause_between_transfers_does_not_move_the_limit() {
+    let (mut controller, mut clock) = (Controller::new(16, 16), Clock::new());
+    let run_until = |controller: &mut Controller, clock: &mut Clock, limit| {
+        while controller.limit() != limit {
+            let in_flight = controller.limit();
+            clock.epoch(controller, in_flight, Duration::from_secs(1));
+        }
+    };
+    // A probe found less, and the limit is held from now on.
+    run_until(&mut controller, &mut clock, 12);
+    run_until(&mut controller, &mut clock, 16);
+    let before = controller.limit();
+    let half = |controller: &mut Controller, clock: &mut Clock, in_flight| {
+        let started = clock.now;
+        clock.now.at += Duration::from_secs(1);
+        clock.now.moved_bytes += 8 << 23;
+        controller.succeeded(Sample { started, ended: clock.now, in_flight });
+    };
+    half(&mut controller, &mut clock, before);
+    clock.now.at += Duration::from_secs(3600);
+    half(&mut controller, &mut clock, 1);
+    for _ in 0..3 {
+        clock.epoch(&mut controller, before, Duration::from_secs(1));
+        assert_eq!(controller.limit(), before);
+    }
+}
+
+/// A store that copies parts itself moves no bytes through this machine.
+#[test]
+fn parts_without_bytes_do_not_move_the_limit() {
+    let (mut controller, mut clock) = (Controller::new(16, MAX), Clock::new());
+    for _ in 0..1000 {
+        clock.epoch(&mut controller, 16, Duration::from_secs(1));
+        clock.now.moved_bytes = 0;
+    }
+    let started = clock.now;
+    let ended = Reading { at: started.at + Duration::from_secs(1), ..started };
+    let before = controller.limit();
+    (0..1000).for_each(|_| controller.succeeded(Sample { started, ended, in_flight: before }));
+    assert_eq!(controller.limit(), before);
+}
+
+/// Parts had filled a link with few requests. Ten thousand short files followed, and each of them
+/// waited for one of four slots.
+#[test]
+fn short_requests_return_to_the_start() {
+    let (mut controller, mut clock) = (Controller::new(16, MAX), Clock::new());
+    while controller.limit() > 8 {
+        // The link is full: the latency grows with the requests.
+        let limit = controller.limit();
+        clock.epoch(&mut controller, limit, Duration::from_millis(10) * limit);
+        assert!(clock.now.at < Duration::from_secs(60), "{limit} in flight");
+    }
+    (0..16).for_each(|_| controller.short_succeeded(clock.now.at));
+    assert_eq!(controller.limit(), 16);
+}
+
+#[test]
+fn memory_bounds_the_limit_above_the_start() {
+    let (mut controller, mut clock) = (Controller::new(16, MAX), Clock::new());
+    let mut run = |controller: &mut Controller, requests, epochs| {
+        controller.bound(requests, clock.now.at);
+        for _ in 0..epochs {
+            let limit = controller.limit();
+            clock.epoch(controller, limit, Duration::from_millis(100));
+        }
+        controller.limit()
+    };
+    assert!((17..=20).contains(&run(&mut controller, 20, 1)));
+    assert!(run(&mut controller, 20, 20) <= 20);
+    assert_eq!(run(&mut controller, 64, 400), 64);
+    assert_eq!(run(&mut controller, 2, 0), 16, "the start is what a fixed limit allows");
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{FailedAttempt, Pass};
+use crate::pace::{FailedAttempt, Pass, Success};
 use crate::proof::ProofCount;
 use crate::remote::{
     CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, Support, UploadedPart,
@@ -108,7 +108,7 @@ impl Copying<'_> {
             };
             let error = match answer {
                 Some(Ok(copied)) => {
-                    self.pass.succeeded();
+                    self.pass.succeeded(Success::Stream);
                     self.context.resources.budget.earn();
                     return self.copied(copied).await;
                 }

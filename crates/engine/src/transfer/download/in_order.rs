@@ -20,7 +20,7 @@ use super::{AbortOnDrop, Context, DownloadReport};
 use crate::body::Permit;
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{FailedAttempt, Pass, Resources};
+use crate::pace::{FailedAttempt, Pass, Resources, Success};
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
 
@@ -146,16 +146,18 @@ impl Context {
 async fn fetch(
     fetcher: Arc<Fetcher>,
     range: PlannedPart,
-    pass: Pass,
+    mut pass: Pass,
     resources: Resources,
     events: EventSender,
 ) -> Result<Fetched, Unfetched> {
     let mut tries = 0;
-    loop {
+    // The pass waited for the memory of the range.
+    pass.restart();
+    for attempt in 1.. {
         let (error, moved) = match fetcher.fetch(range).await {
             Ok(fetched) => {
                 resources.budget.earn();
-                pass.succeeded();
+                pass.succeeded(Success::Part { attempt });
                 return Ok(fetched);
             }
             Err(FetchFailure::Store { error, moved }) => (error, moved),
@@ -176,4 +178,5 @@ async fn fetch(
         events.send(Event::Retrying { part_number, attempt: tries, wait, reason });
         tokio::time::sleep(wait).await;
     }
+    unreachable!("the loop ends only by returning")
 }

@@ -12,7 +12,7 @@ use super::verify::{Mismatch, Verified};
 use super::version::Version;
 use super::{Context, DownloadReport, modified};
 use crate::error::Error;
-use crate::pace::FailedAttempt;
+use crate::pace::{FailedAttempt, Success};
 use crate::remote::{GetRequest, ObjectHead, Operation, StoreError, StoreErrorKind};
 
 /// How long to wait for the end of a body when every byte of the object has arrived.
@@ -30,7 +30,7 @@ impl Context {
             let before = target.taken_bytes();
             let pass = self.resources.gate.enter().await;
             let Err(error) = self.stream(&version, &mut target).await? else {
-                pass.succeeded();
+                pass.succeeded(Success::Stream);
                 break;
             };
             if error.kind == StoreErrorKind::Throttled {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::fetch::{FetchFailure, Fetched, Fetcher};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{FailedAttempt, Pass, Resources, Retries, Turn};
+use crate::pace::{FailedAttempt, Pass, Resources, Retries, Success, Turn};
 use crate::transfer::pieces::Pieces;
 
 /// The reason why not all pieces were fetched.
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
                 self.pieces.moved();
                 self.retries.earn();
                 if let Some(pass) = self.passes.remove(&number) {
-                    pass.succeeded();
+                    pass.succeeded(Success::Part { attempt });
                 }
                 return Ok(Some(fetched));
             }

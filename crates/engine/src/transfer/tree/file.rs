@@ -20,7 +20,7 @@ use super::{TreeOptions, TreeTarget};
 use crate::error::Error;
 use crate::event::EventSender;
 use crate::journal::{Fingerprint, JournalFolder};
-use crate::pace::{FailedAttempt, Resources};
+use crate::pace::{FailedAttempt, Resources, Success};
 use crate::remote::{GetRequest, ObjectBody, Operation, Store, StoreError, StoreErrorKind};
 use crate::source::{FileIdentity, FileSource, HeldFile, Source, settled};
 use crate::transfer::copy::{self, CopyProof};
@@ -261,7 +261,7 @@ async fn fetch_short(
         };
         let error = match got {
             Ok(Some((body, content))) => {
-                pass.succeeded();
+                pass.succeeded(Success::Short);
                 shared.resources.budget.earn();
                 let meter = shared.progress.meter();
                 meter.add(content.len() as u64);

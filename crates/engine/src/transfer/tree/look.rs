@@ -11,6 +11,7 @@ use super::entry::{Entry, Place};
 use super::feed;
 use super::file::{self, Shared, To, Work};
 use crate::error::Error;
+use crate::pace::Success;
 use crate::remote::{ObjectHead, Store, StoreErrorKind};
 use crate::source::FileSource;
 use crate::transfer::mtime;
@@ -115,11 +116,11 @@ pub(super) async fn head(
     let pass = shared.resources.gate.enter().await;
     match shared.resources.retry.run(|| store.head_object(object)).await {
         Ok(head) => {
-            pass.succeeded();
+            pass.succeeded(Success::Short);
             Ok(Some(head))
         }
         Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
-            pass.succeeded();
+            pass.succeeded(Success::Short);
             Ok(None)
         }
         Err(error) => Err(Error::of_store(object.clone(), error)),
@@ -133,12 +134,12 @@ async fn same_content(shared: &Shared, object: &ObjectRef, path: &Path) -> Resul
     let description = match shared.verifier.describe(object).await {
         Ok(description) => description,
         Err(Error::Store { source, .. }) if source.kind == StoreErrorKind::NoSuchKey => {
-            pass.succeeded();
+            pass.succeeded(Success::Short);
             return Ok(false);
         }
         Err(error) => return Err(error),
     };
-    pass.succeeded();
+    pass.succeeded(Success::Short);
     let opened = path.to_owned();
     let source = file::blocking(move || FileSource::open(&opened)).await?.map_err(Error::from)?;
     let verdict = shared.verifier.compare(Arc::new(source), object, &description).await?;

@@ -30,7 +30,7 @@ use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{FailedAttempt, Pass, Retries, Turn};
+use crate::pace::{FailedAttempt, Pass, Retries, Success, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, Support, UploadRef};
 use crate::source::Change;
@@ -346,7 +346,13 @@ impl Driver {
     fn send_part(&mut self, number: PartNumber, attempt: u32) {
         let part = self.layout.part(number).expect("the schedule has as many parts as the layout");
         let mover = Arc::clone(self.mover.as_ref().expect("parts are sent after Create"));
-        self.passes.extend(self.pass.take().map(|pass| (number, pass)));
+        if let Some(mut pass) = self.pass.take() {
+            // A part of a stream was read under its pass, or took that of the part before it.
+            if self.stream.is_some() {
+                pass.restart();
+            }
+            self.passes.insert(number, pass);
+        }
         self.parts.spawn(async move { (number, attempt, mover.attempt(part, attempt).await) });
     }
 
@@ -460,7 +466,7 @@ impl Driver {
     fn part_sent(&mut self, part: SentPart) -> Input {
         let number = part.number;
         if let Some(pass) = self.passes.remove(&number) {
-            pass.succeeded();
+            pass.succeeded(Success::Part { attempt: part.attempt });
             // The pass is kept if another part of the stream is in memory without a pass.
             if let Some(stream) = self.stream.as_mut().filter(|_| self.lifecycle.any_part_ready()) {
                 stream.keep(pass);

@@ -22,7 +22,7 @@ use super::{ReportedPart, UploadReport};
 use crate::body::Range;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{FailedAttempt, Pass};
+use crate::pace::{FailedAttempt, Pass, Success};
 use crate::proof::{Proof, ProofCount, WholeProof};
 use crate::remote::{
     Meter, Operation, PutRequest, StoreError, StoreErrorKind, Support, Tap, UploadedPart,
@@ -133,7 +133,7 @@ impl Put<'_> {
             let Some(answer) = answer else { return self.settle(cancelled(self.context)).await };
             let error = match self.proof_of(answer).await {
                 Ok((answer, proof)) => {
-                    self.pass.succeeded();
+                    self.pass.succeeded(Success::Short);
                     self.context.resources.budget.earn();
                     dropped::restore_after_put(self.context).await;
                     return Ok(self.report(answer, proof));

@@ -1,0 +1,98 @@
+//! Tests the gate's queue and its limit.
+
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::body::Bandwidth;
+
+async fn open(max: u32) -> Gate {
+    let gate = Gate::new(max);
+    while gate.allowed() < max {
+        gate.enter().await.succeeded(Success::Short);
+    }
+    gate
+}
+
+fn limited(bandwidth: &Bandwidth) -> Gate {
+    let meter = Meter::limited(bandwidth.clone());
+    Gate::limited(16.into(), meter, BufferPool::new(u64::MAX))
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test]
+async fn those_who_wait_are_served_in_order() {
+    let gate = open(1).await;
+    let first = gate.enter().await;
+    let mut second = Box::pin(gate.enter());
+    let mut third = Box::pin(gate.enter());
+    assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+    drop(first);
+    // A late caller does not overtake waiting ones.
+    let mut late = Box::pin(gate.enter());
+    assert!(poll(late.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+    let Poll::Ready(second) = poll(second.as_mut()) else {
+        panic!("the first in the queue was passed over")
+    };
+    drop(second);
+    assert!(poll(third.as_mut()).is_ready());
+}
+
+#[tokio::test]
+async fn a_place_in_the_queue_that_is_given_up_is_not_lost() {
+    let gate = open(1).await;
+    let first = gate.enter().await;
+    let mut given_up = Box::pin(gate.enter());
+    let mut granted = Box::pin(gate.enter());
+    assert!(poll(given_up.as_mut()).is_pending() && poll(granted.as_mut()).is_pending());
+    drop(given_up);
+    drop(first);
+    // Granted and never used.
+    drop(granted);
+    gate.enter().await;
+}
+
+#[tokio::test]
+async fn a_throttled_pass_closes_half_of_the_gate() {
+    let gate = open(16).await;
+    let passes = futures_util::future::join_all((0..16).map(|_| gate.enter())).await;
+    passes.iter().for_each(Pass::throttled);
+    assert_eq!(gate.allowed(), 8, "once for all that were under way together");
+    drop(passes);
+    gate.enter().await.throttled();
+    assert_eq!(gate.allowed(), 4);
+}
+
+/// A limit on the bandwidth held four of sixteen slots open. A refusal halved the sixteen, and
+/// the store got as many requests as before.
+#[tokio::test]
+async fn throttling_halves_what_a_bandwidth_lets_through() {
+    let bandwidth = Bandwidth::default();
+    let gate = limited(&bandwidth);
+    while gate.allowed() < 16 {
+        gate.enter().await.succeeded(Success::Short);
+    }
+    bandwidth.set(Some(1 << 20));
+    gate.enter().await.throttled();
+    assert_eq!(gate.allowed(), 2);
+}
+
+#[tokio::test]
+async fn a_bandwidth_limits_the_requests_in_flight() {
+    let bandwidth = Bandwidth::default();
+    bandwidth.set(Some(1 << 20));
+    let gate = limited(&bandwidth);
+    let mut passes = Vec::new();
+    for _ in 0..4 {
+        let pass = gate.enter().await;
+        pass.succeeded(Success::Short);
+        passes.push(pass);
+    }
+    let mut fifth = Box::pin(gate.enter());
+    assert!(poll(fifth.as_mut()).is_pending());
+    bandwidth.set(None);
+    passes.pop();
+    assert!(poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready());
+}
