@@ -30,7 +30,7 @@ fn most_in_flight(scene: &Scene, kind: Kind) -> usize {
 #[test]
 fn auto_finds_more_requests_than_the_start_for_an_upload() {
     let scene = Scene::of_file(MIB);
-    let many = scene.world.sample("many", 48 * PART);
+    let many = scene.world.sample("many", 56 * PART);
     delay(&scene, Kind::UploadPart);
     let url = format!("s3://{}/many", scene.bucket);
     let words = ["many", &url, "--part-size", "5MiB", "--concurrency", "auto"];

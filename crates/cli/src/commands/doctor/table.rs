@@ -49,7 +49,8 @@ pub(super) fn lines(report: &DoctorReport) -> Vec<String> {
     let choice = &report.choice;
     let checksum = choice.checksum.as_deref().unwrap_or("none, the MD5 in the ETag instead");
     lines.push(format!(
-        "haul would choose: parts of {}, {} requests in flight at first, checksum {checksum}, parts {}",
+        "haul would choose: parts of {}, {} requests in flight at first, checksum {checksum}, \
+         parts {}",
         human_size(choice.part_size_bytes),
         choice.concurrency,
         if choice.streamed { "streamed" } else { "held in memory" },

@@ -27,12 +27,16 @@ const LEAST: u32 = 4;
 /// The minimum number of requests in an epoch.
 const EPOCH_REQUESTS_MIN: u32 = 16;
 
+/// The minimum number of requests in an epoch, relative to the limit: parts that started together
+/// end together, and one round of them may contain two ends.
+const EPOCH_ROUNDS: u32 = 2;
+
 /// The growth of the goodput, relative to the growth of the limit, from which a higher limit stays.
 ///
 /// On a free link both grow alike, up to the limit that fills it. On a full link that others share,
 /// more requests only take from the others: of `n` equal transfers, the growth is `1 - 1/n` at
-/// most. Two of them do not outbid each other, and one that has less than two fifths gets more.
-const GROWTH_MIN: f64 = 0.6;
+/// most. Two of them do not outbid each other, and one that has less than half of theirs gets more.
+const GROWTH_MIN: f64 = 0.5;
 
 /// The gain of a higher limit, below which nothing between it and the limit before is tried.
 const GAIN_MIN: f64 = 1.05;
@@ -170,8 +174,9 @@ impl Controller {
             return;
         }
         self.epoch.requests += 1;
+        let enough = (EPOCH_ROUNDS * self.limit).max(EPOCH_REQUESTS_MIN);
         let time = sample.ended.at.saturating_sub(since.at);
-        if self.epoch.requests >= self.limit.max(EPOCH_REQUESTS_MIN) && time >= EPOCH_MIN {
+        if self.epoch.requests >= enough && time >= EPOCH_MIN {
             #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
             let bytes = sample.ended.moved_bytes.saturating_sub(since.moved_bytes) as f64;
             // A store may copy parts itself: then no byte crosses the network.
@@ -182,9 +187,9 @@ impl Controller {
         }
     }
 
-    /// Takes a success at `now` into account whose duration the bandwidth does not determine. After a run of
-    /// them the limit is no longer below the start: parts may have lowered it, and short requests
-    /// say nothing that could raise it.
+    /// Takes a success at `now` into account whose duration the bandwidth does not determine. After
+    /// a run of them the limit is no longer below the start: parts may have lowered it, and short
+    /// requests say nothing that could raise it.
     pub fn short_succeeded(&mut self, now: Duration) {
         self.short = self.short.saturating_add(1);
         if self.short >= EPOCH_REQUESTS_MIN && self.limit < self.start {
@@ -246,12 +251,12 @@ impl Controller {
                     if climbed { self.hold() } else { self.probe_down() }
                 }
             }
+            Phase::Between { back_to } if gain >= self.gain_expected(back_to) => {
+                self.keep(goodput);
+                self.probe_up(true);
+            }
             Phase::Between { back_to } => {
-                if gain >= self.gain_expected(back_to) {
-                    self.keep(goodput);
-                } else {
-                    self.limit = back_to;
-                }
+                self.limit = back_to;
                 self.hold();
             }
             Phase::Down { .. } if gain >= LOSS_MAX => {
