@@ -22,7 +22,8 @@ pub(crate) struct Figures {
     pub(crate) peak_mib: f64,
 }
 
-/// The figures of a program relative to others; `None` without the other one.
+/// The figures of a program relative to others; `None` without the other one, or if its time is too
+/// short to be measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ratios {
     pub(crate) wall_to_haul: Option<f64>,
@@ -72,11 +73,13 @@ impl Measured {
 
     pub(crate) fn ratios(&self, figures: &Figures) -> Ratios {
         let (haul, floor) = (self.of(Contestant::Haul), self.floor());
-        let cpu = |other: Figures| figures.cpu_seconds_per_gib / other.cpu_seconds_per_gib;
+        let ratio = |to: Option<Figures>, of: fn(&Figures) -> f64| {
+            to.filter(|to| of(to) > 0.0).map(|to| of(figures) / of(&to))
+        };
         Ratios {
-            wall_to_haul: haul.map(|haul| figures.wall_seconds / haul.wall_seconds),
-            cpu_to_haul: haul.map(cpu),
-            cpu_to_floor: floor.map(cpu),
+            wall_to_haul: ratio(haul, |it| it.wall_seconds),
+            cpu_to_haul: ratio(haul, |it| it.cpu_seconds_per_gib),
+            cpu_to_floor: ratio(floor, |it| it.cpu_seconds_per_gib),
         }
     }
 }
@@ -127,6 +130,15 @@ pub(crate) mod tests {
         let ratios = Ratios { wall_to_haul, cpu_to_haul, cpu_to_floor };
         assert_eq!(measured.ratios(&s5cmd), ratios);
         assert_eq!(measured.of(Contestant::Rclone), None);
+    }
+
+    /// Regression: a copy takes haul less than a tick of CPU time, and the table showed `inf`.
+    #[test]
+    fn a_time_too_short_to_be_measured_gives_no_ratio() {
+        let rows = [(Contestant::Haul, 0.5, 0.0, 9), (Contestant::S5cmd, 1.0, 1.0, 9)];
+        let measured = measured("copy", &rows);
+        let ratios = measured.ratios(&measured.of(Contestant::S5cmd).unwrap());
+        assert_eq!((ratios.wall_to_haul, ratios.cpu_to_haul), (Some(2.0), None));
     }
 
     #[test]

@@ -163,6 +163,10 @@ fn measure(place: &Place<'_>, subject: &Subject, case: &'static str, load: Load)
         let who = || format!("{} to {}", load.client.name(), subject.name);
         run(&mut command, LIMIT)?.success().with_context(who).map(drop)
     })?;
+    // The folders of all servers share a disk.
+    let mut remove = haul_at(place, subject);
+    remove.args(["rm", "--quiet", "--recursive", &format!("s3://{BUCKET}/")]);
+    run(&mut remove, LIMIT)?.success()?;
     let (bytes, files) = match load.files {
         true => (place.tree_bytes, Some(place.options.files.unwrap_or(FILES))),
         false => (place.file_bytes, None),
@@ -197,10 +201,16 @@ fn complete_many(place: &Place<'_>) -> Result<()> {
 }
 
 fn make_bucket(place: &Place<'_>, subject: &Subject) -> Result<()> {
-    let mut command = haul(&place.options.haul, &subject.store, place.folder);
-    command.env("AWS_CA_BUNDLE", &place.authority.certificate);
+    let mut command = haul_at(place, subject);
     command.args(["mb", "--quiet", &format!("s3://{BUCKET}")]);
     run(&mut command, LIMIT)?.success().map(drop)
+}
+
+/// Creates a `haul` command for a server, over TLS too.
+fn haul_at(place: &Place<'_>, subject: &Subject) -> Command {
+    let mut command = haul(&place.options.haul, &subject.store, place.folder);
+    command.env("AWS_CA_BUNDLE", &place.authority.certificate);
+    command
 }
 
 /// Writes dirty pages to the disk: the next server would pay for them, and not all of them sync.
