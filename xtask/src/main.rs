@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | check | servers | bench | hunt | fuzz`.
+//! The project's own commands: `cargo xtask test | check | servers | bench | plot | hunt | fuzz`.
 //!
 //! `test` is what a change must pass and all that CI runs. It sets up everything it needs, in a
 //! cache, and fails if something is unavailable: nothing is skipped.
@@ -15,6 +15,7 @@ mod check;
 mod debian;
 mod fuzz;
 mod hunt;
+mod plot;
 mod servers;
 mod test;
 mod tools;
@@ -36,6 +37,7 @@ usage: cargo xtask COMMAND
   bench client | server | tree | bandwidth
                                measure haul and its peers in one run
   bench endpoint               start the endpoint of bench client alone, for measurements by hand
+  plot                         draw docs/concurrency.svg from the simulation of the controller
   hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test \
   run does
   fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, \
@@ -64,6 +66,7 @@ fn run(arguments: &[String]) -> Result<()> {
             what @ ("client" | "server" | "tree" | "bandwidth" | "endpoint"),
             options @ ..,
         ] => bench::bench(what, options),
+        ["plot"] => plot::plot(),
         ["hunt", options @ ..] => hunt::hunt(hunt::Options::parse(options)?),
         ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["help" | "--help" | "-h"] => {

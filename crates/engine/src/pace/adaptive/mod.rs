@@ -15,6 +15,8 @@
 //! `docs/decisions`.
 
 #[cfg(test)]
+mod plot;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

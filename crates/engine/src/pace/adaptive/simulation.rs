@@ -37,7 +37,22 @@ pub(super) struct Run {
     pub(super) goodput: f64,
     /// The mean limit within the measured time.
     pub(super) limit: f64,
+    /// The means of each [`POINT_S`].
+    pub(super) points: Vec<Point>,
 }
+
+/// The means of half a second.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Point {
+    /// The end of that time.
+    pub(super) at_s: f64,
+    /// Bytes per second.
+    pub(super) goodput: f64,
+    pub(super) limit: f64,
+}
+
+/// The time of a [`Point`].
+const POINT_S: f64 = 0.5;
 
 struct Request {
     slot: Slot,
@@ -69,7 +84,8 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
     let mut throttle = Throttle::new(max);
     let mut requests: Vec<Request> = vec![];
     let (mut now, mut begun, mut sent_bytes, mut limit_s) = (0.0_f64, 0_usize, 0.0, 0.0);
-    let mut moved = 0.0;
+    let (mut moved, mut points, mut point) = (0.0, vec![], Point::default());
+    let mut next_point_s = POINT_S;
     // The store refuses by a bucket of a tenth of a second.
     let bucket_max = (link.requests_per_s / 10.0).max(1.0);
     let mut bucket = bucket_max;
@@ -95,13 +111,20 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
             Stage::Opening(at) | Stage::Answering(at) | Stage::Backoff(at) => at - now,
             Stage::Sending(left) => left / rate,
         };
-        let step_s = requests.iter().zip(&rates).map(next_s).fold(f64::INFINITY, f64::min).max(0.0);
+        let step_s =
+            requests.iter().zip(&rates).map(next_s).fold(next_point_s - now, f64::min).max(0.0);
         let measured_s = (now + step_s - now.max(from_s)).clamp(0.0, step_s);
         let sending: f64 = rates.iter().sum();
         sent_bytes += sending * measured_s;
         moved += sending * step_s;
+        point.goodput += sending * step_s / POINT_S;
+        point.limit += f64::from(throttle.allowed()) * step_s / POINT_S;
         limit_s += f64::from(throttle.allowed()) * measured_s;
         now += step_s;
+        if now == next_point_s {
+            points.push(Point { at_s: now, ..std::mem::take(&mut point) });
+            next_point_s += POINT_S;
+        }
         bucket = (bucket + step_s * link.requests_per_s).min(bucket_max);
         let mut index = 0;
         while index < requests.len() {
@@ -153,7 +176,7 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
         requests.retain(|request| !matches!(request.stage, Stage::Answering(at) if at.is_nan()));
     }
     let measured_s = now - from_s;
-    Run { goodput: sent_bytes / measured_s, limit: limit_s / measured_s }
+    Run { goodput: sent_bytes / measured_s, limit: limit_s / measured_s, points }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]

@@ -7,7 +7,7 @@ use super::{Controller, Reading, Sample};
 
 const GBIT: f64 = 125_000_000.0;
 const MIB: f64 = 1_048_576.0;
-const MAX: u32 = 64;
+pub(super) const MAX: u32 = 64;
 const SEEDS: [u64; 3] = [1, 7, 42];
 /// The seconds that the controller has to converge.
 const FROM_S: f64 = 5.0;
@@ -70,6 +70,17 @@ fn one_slow_address() -> Link {
     let mut rates = vec![90e6; 8];
     rates[3] = 9e6;
     Link { address_rates: rates, ..link(10.0 * GBIT, 0.001, 4.0 * MIB) }
+}
+
+/// Returns the links that the documentation shows, and their titles.
+pub(super) fn links_of_the_plot() -> Vec<(&'static str, Link)> {
+    vec![
+        ("25 Gbit/s, 1 ms, 90 MB/s per connection", wide()),
+        ("1 Gbit/s, 20 ms", gigabit()),
+        ("100 Mbit/s, 150 ms", long()),
+        ("a store that accepts 100 requests per second", throttling()),
+        ("10 Gbit/s, one slow address among eight", one_slow_address()),
+    ]
 }
 
 #[test]
