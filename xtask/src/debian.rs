@@ -1,5 +1,5 @@
 //! Installs Debian packages: Ceph's gateway, which no other source offers, a clock that is wrong on
-//! purpose, shells, and restic.
+//! purpose, shells, restic, and Valgrind.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,15 @@ pub(crate) fn strace() -> Result<()> {
     if installed_version("strace").is_none() {
         install(&["strace"])
             .context("strace cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
+/// Installs Valgrind, whose callgrind counts instructions.
+pub(crate) fn valgrind() -> Result<()> {
+    if installed_version("valgrind").is_none() {
+        install(&["valgrind"])
+            .context("valgrind cannot be had: it comes from the Debian package of that name")?;
     }
     Ok(())
 }

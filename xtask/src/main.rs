@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask test | check | servers | bench | plot | hunt | fuzz`.
+//! The project's own commands: `cargo xtask test | check | counts | servers | bench | plot | hunt |
+//! fuzz`.
 //!
 //! `test` is what a change must pass and all that CI runs. It sets up everything it needs, in a
 //! cache, and fails if something is unavailable: nothing is skipped.
@@ -12,6 +13,7 @@ mod bench;
 mod cache;
 mod cargo;
 mod check;
+mod counts;
 mod debian;
 mod fuzz;
 mod hunt;
@@ -32,6 +34,8 @@ usage: cargo xtask COMMAND
                                what follows -- goes to cargo nextest run
   check                        the invariants of absence, file lengths, and the tests that \
   docs/semantics.md names
+  counts [--bless]             count the instructions of some steps under callgrind and compare them
+                               with crates/bench/counts.json; --bless replaces that file
   servers [--full]             start the shared servers, print their variables for a shell, stop \
   them at end of input
   bench client | server | tree | bandwidth
@@ -59,6 +63,8 @@ fn run(arguments: &[String]) -> Result<()> {
     match words.as_slice() {
         ["test", options @ ..] => test::test(&test::Options::parse(options)?),
         ["check"] => check::check(),
+        ["counts"] => counts::compare(),
+        ["counts", "--bless"] => counts::bless(),
         ["servers"] => servers::hold(servers::Range::Usual),
         ["servers", "--full"] => servers::hold(servers::Range::Full),
         [

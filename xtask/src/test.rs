@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::cache::Cache;
 use crate::cargo::{cargo, succeed};
 use crate::servers::{Needs, Range, Servers};
-use crate::{check, tools};
+use crate::{check, counts, tools};
 
 /// The parts to run.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     // Compile before the servers start: they would only wait, and take memory from rustc.
     succeed(cargo().args(["test", "--doc", "--workspace", "--locked"]))?;
     succeed(nextest.command()?.args(["run", "--workspace", "--locked", "--no-run"]))?;
+
+    counts::compare()?;
 
     let servers = Servers::start(&cache, needs)?;
     let mut nextest = nextest.command()?;

@@ -12,6 +12,8 @@ mod admin;
 mod answer;
 mod auth;
 mod body;
+#[doc(hidden)]
+pub mod counting;
 mod error;
 mod expiry;
 mod front;

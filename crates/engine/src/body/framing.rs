@@ -10,17 +10,17 @@ use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
 /// Returns the line before the data.
-pub(super) fn head(size_bytes: u64) -> Bytes {
+pub(crate) fn head(size_bytes: u64) -> Bytes {
     format!("{size_bytes:x}\r\n").into()
 }
 
 /// Returns everything after the data: the end of its chunk, the last, empty chunk, and the trailer.
-pub(super) fn tail(checksum: &Checksum) -> Bytes {
+pub(crate) fn tail(checksum: &Checksum) -> Bytes {
     tail_of(checksum.algorithm(), &checksum.to_base64()).into()
 }
 
 /// Returns the length of the whole body on the wire: its `Content-Length`.
-pub(super) fn wire_bytes(size_bytes: u64, algorithm: ChecksumAlgorithm) -> u64 {
+pub(crate) fn wire_bytes(size_bytes: u64, algorithm: ChecksumAlgorithm) -> u64 {
     let base64_len = algorithm.digest_len().div_ceil(3) * 4;
     let tail = tail_of(algorithm, &"=".repeat(base64_len));
     head(size_bytes).len() as u64 + size_bytes + tail.len() as u64

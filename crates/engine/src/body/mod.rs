@@ -3,7 +3,7 @@
 //! a limit on its rate ([`bandwidth`]).
 
 mod bandwidth;
-mod framing;
+pub(crate) mod framing;
 mod meter;
 mod payload;
 mod pool;

@@ -63,6 +63,8 @@ use credentials::CredentialCache;
 pub use customer_key::{CustomerKey, CustomerKeyError};
 use data::DataPlane;
 #[cfg(any(test, feature = "testing"))]
+pub use data::PartToSign;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use data::check_answer;
 pub(crate) use data::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
 pub use location::{Location, normalised};

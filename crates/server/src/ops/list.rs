@@ -237,6 +237,11 @@ fn contents(objects: Vec<ObjectSummary>, encoding: Encoding, owners: Owners) -> 
     objects.into_iter().map(object).collect()
 }
 
+/// Returns the entries of a page as `encoding-type=url` asks for them.
+pub(crate) fn url_encoded_contents(objects: Vec<ObjectSummary>) -> Vec<Object> {
+    contents(objects, Encoding::Url, Owners::Left)
+}
+
 /// Checks that the version is `null`, the name of the only version.
 fn check_version_marker(version_id: Option<&str>, key: Option<&str>) -> Result<(), Refusal> {
     let Some(version_id) = version_id else { return Ok(()) };

@@ -11,7 +11,7 @@ pub(crate) mod cors;
 pub(crate) mod encryption;
 pub(crate) mod endpoint;
 pub(crate) mod lifecycle;
-mod list;
+pub(crate) mod list;
 mod list_uploads;
 pub(crate) mod names;
 mod object_attributes;

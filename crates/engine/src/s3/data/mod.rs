@@ -7,6 +7,8 @@
 pub(super) mod address;
 mod answer;
 mod connection;
+#[cfg(any(test, feature = "testing"))]
+mod counted;
 mod exchange;
 mod forwarding;
 mod object;
@@ -25,6 +27,8 @@ use self::answer::Answer;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::check_answer;
 use self::connection::SendConnection;
+#[cfg(any(test, feature = "testing"))]
+pub use self::counted::PartToSign;
 use self::object::object_body;
 use self::pool::Pools;
 pub(crate) use self::raw::{ProbeAnswer, ProbeBody, ProbeRequest, ProbeTarget};
