@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 use super::source::Tree;
 
 const DOCUMENT: &str = "docs/semantics.md";
+/// Another document that names a test for each claim, and makes no promise of its own.
+const CLAIMS: &str = "docs/scaling.md";
 const MEASUREMENTS: [&str; 2] = ["`cargo xtask bench client`", "`cargo xtask bench server`"];
 
 pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
@@ -34,6 +36,14 @@ pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
                 found.push(format!("{DOCUMENT}:{}: `{name}` is no test that exists", number + 1));
             }
         }
+    }
+    let claims = std::fs::read_to_string(tree.root.join(CLAIMS));
+    let claims = claims.with_context(|| format!("read {CLAIMS}"))?;
+    for (number, line) in claims.lines().enumerate() {
+        let unknown = names(line).filter(|name| !existing.contains(*name));
+        found.extend(
+            unknown.map(|name| format!("{CLAIMS}:{}: `{name}` is no test that exists", number + 1)),
+        );
     }
     if promised.is_empty() {
         found.push(format!("{DOCUMENT} makes no promise"));

@@ -207,3 +207,47 @@ fn lines_of_a_pipe_run_as_they_come_until_a_signal() {
     drop(output);
     assert_keys(&runs.store, &runs.bucket, &["a"]);
 }
+
+/// Two hosts share a prefix too large for one: each runs its own list of `cp -r`, with its own
+/// journals, and together they copy every object once.
+#[test]
+fn hosts_with_their_own_prefixes_copy_every_object_once() {
+    let world = World::new();
+    let server = world.serve();
+    let store = server.store().clone();
+    let bucket = make_bucket(&world, &store);
+    let keys: Vec<String> =
+        (0..6).flat_map(|p| (0..20).map(move |n| format!("p{p}/{n:02}"))).collect();
+    for key in &keys {
+        let file = world.path("in").join(key);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, key).unwrap();
+    }
+    succeed(world.haul(&store).args(["cp", "-r", "in", &format!("s3://{bucket}/in/")]));
+    let proxy = ChaosProxy::start(&store.endpoint).unwrap();
+    let through = store.at(proxy.endpoint());
+    let listed = succeed(world.haul(&store).args(["ls", &format!("s3://{bucket}/in/"), "--json"]));
+    let prefixes: Vec<String> = events(&listed)
+        .iter()
+        .filter_map(|line| Some(line["prefix"].as_str()?.trim_start_matches("in/").to_owned()))
+        .collect();
+    assert_eq!(prefixes.len(), 6, "{}", listed.stdout);
+    let hosts = [World::new(), World::new()];
+    let mut running = vec![];
+    for (number, host) in hosts.iter().enumerate() {
+        let mut lines = String::new();
+        for prefix in prefixes.iter().skip(number).step_by(hosts.len()) {
+            writeln!(lines, "cp -r s3://{bucket}/in/{prefix} s3://{bucket}/out/{prefix}").unwrap();
+        }
+        std::fs::write(host.path("lines"), lines).unwrap();
+        running.push(Running::start(host.haul(&through).args(["run", "lines"])).unwrap());
+    }
+    for host in running {
+        let finished = host.finish(LIMIT).unwrap();
+        assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    }
+    let both = keys.iter().map(|key| format!("in/{key}"));
+    let both: Vec<String> = both.chain(keys.iter().map(|key| format!("out/{key}"))).collect();
+    assert_keys(&store, &bucket, &both.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(proxy.count(Kind::CopyObject), keys.len());
+}

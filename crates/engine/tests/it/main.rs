@@ -32,6 +32,7 @@ mod removing;
 mod resumed_copies;
 mod resumed_streams;
 mod resuming;
+mod scaling;
 mod second_run;
 mod seeds;
 mod sharing;

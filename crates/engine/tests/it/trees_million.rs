@@ -24,6 +24,8 @@ const PEAK_MIB_MAX: u64 = 96;
 
 #[derive(Default)]
 struct Generated {
+    lists: AtomicU64,
+    deletes: AtomicU64,
     removed: AtomicU64,
 }
 
@@ -36,6 +38,7 @@ impl Store for Generated {
         _: Option<&str>,
         continuation: Option<&str>,
     ) -> Result<Listing, StoreError> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
         let first: u64 = continuation.map_or(0, |token| token.parse().unwrap());
         let object = |key: String| ListingEntry::Object {
             key,
@@ -62,6 +65,7 @@ impl Store for Generated {
         entries: &[DeleteEntry],
     ) -> Result<DeleteResults, StoreError> {
         assert!(entries.iter().all(|entry| entry.key.as_str().ends_with('+')));
+        self.deletes.fetch_add(1, Ordering::Relaxed);
         self.removed.fetch_add(entries.len() as u64, Ordering::Relaxed);
         Ok(entries.iter().map(|_| Ok(haul::remote::DeletedObject::default())).collect())
     }
@@ -98,7 +102,11 @@ async fn a_million_objects_are_compared_in_bounded_memory() {
     assert_eq!((report.copied.files, report.unchanged.files), (0, OBJECTS));
     assert_eq!(report.removed, OBJECTS / EXTRA_EVERY);
     assert_eq!(store.removed.load(Ordering::Relaxed), OBJECTS / EXTRA_EVERY);
+    // A page of each side has 1,000 of the source's objects, and a request removes 1,000.
+    assert_eq!(store.lists.load(Ordering::Relaxed), 2 * OBJECTS / PAGE);
+    assert_eq!(store.deletes.load(Ordering::Relaxed), OBJECTS / EXTRA_EVERY / PAGE);
     let peak = peak_mib();
+    println!("peak memory: {peak} MiB");
     assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
 }
 

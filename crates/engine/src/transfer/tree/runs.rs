@@ -181,4 +181,27 @@ mod tests {
         }
         assert_eq!(SortedNames::default().sorted().unwrap().count(), 0);
     }
+
+    /// A folder of 10^9 names makes 5,000 runs. Here each run is shorter, which the merge does not
+    /// know: it holds one block and one name of each.
+    #[test]
+    fn a_merge_of_5000_runs_holds_one_block_of_each() {
+        let mut names = SortedNames::holding(10);
+        (0..50_000_u64).for_each(|number| {
+            names.add(format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).unwrap();
+        });
+        let mut sorted = names.sorted().unwrap();
+        let mut last = String::new();
+        for count in 0..50_000 {
+            let name = sorted.next().unwrap().unwrap();
+            assert!(name > last);
+            last = name;
+            let Sorted::Merged { runs, heads } = &sorted else { panic!("it was spilled") };
+            assert!(runs.len() >= 5000 && heads.len() <= runs.len());
+            if count % 5000 == 0 {
+                assert!(runs.iter().all(|run| run.block.capacity() <= 2 * READ_BYTES));
+            }
+        }
+        assert!(sorted.next().is_none());
+    }
 }
