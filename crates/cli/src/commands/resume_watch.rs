@@ -96,11 +96,7 @@ fn passing(error: &anyhow::Error) -> Option<String> {
             haul::Error::Paused { source: Some(cause), .. }
             | haul::Error::DownloadPaused { source: Some(cause), .. } => error = cause,
             haul::Error::Store { source, .. } => {
-                // An answer to HEAD has no body, so expired credentials are a bare 400.
-                let bare = source.operation == haul::remote::Operation::HeadObject
-                    && source.status == Some(400)
-                    && source.code.is_none();
-                return (bare || may_pass(source.kind)).then(|| source.to_string());
+                return may_pass(source.kind).then(|| source.to_string());
             }
             _ => return None,
         }

@@ -9,8 +9,10 @@ use haul_testkit::files::MIB;
 use haul_testkit::process::{Finished, Running, Signal};
 use serde_json::Value;
 
+use crate::event_table::provokes;
 use crate::world::{
-    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, python, succeed,
+    LIMIT, World, assert_keys, assert_no_upload_left, event, events, finish, make_bucket, python,
+    succeed,
 };
 
 /// Counts everything in a bucket: versions, delete markers and uploads.
@@ -260,6 +262,7 @@ fn an_endpoint_without_a_listener_is_unreachable() {
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
     assert_eq!(event(&finished, "failed")["code"], "Connection");
     assert_eq!(verdict(&report(&finished), &format!("address {closed}")), "no");
+    provokes("doctor::an_endpoint_without_a_listener_is_unreachable", &events(&finished));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 
+use crate::event_table::provokes;
 use crate::scene::Scene;
 use crate::world::{World, copy, event, events, finish, make_bucket, succeed};
 
@@ -40,6 +41,7 @@ fn json_is_one_event_per_line_in_order() {
             "uploaded"
         ]
     );
+    provokes("output::json_is_one_event_per_line_in_order", &events(&finished));
     let sent: u64 = events(&finished)
         .iter()
         .filter(|e| e["event"] == "part-sent")
@@ -104,6 +106,8 @@ fn json_reports_progress_every_second_of_a_slow_part() {
     let late = Fault::Delay(Duration::from_millis(3500));
     scene.proxy.add(Rule::on(Kind::UploadPart, late).part(2));
     let finished = succeed(&mut scene.command());
+    let test = "output::json_reports_progress_every_second_of_a_slow_part";
+    provokes(test, &events(&finished));
     let progress: Vec<_> =
         events(&finished).into_iter().filter(|event| event["event"] == "progress").collect();
     assert!((2..=6).contains(&progress.len()), "{progress:?}");

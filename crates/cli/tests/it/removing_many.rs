@@ -9,6 +9,7 @@ use haul_testkit::process::{Finished, Running, Signal};
 use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 use haul_testkit::servers::HaulServe;
 
+use crate::event_table::provokes;
 use crate::world::{
     LIMIT, World, assert_keys, assert_no_upload_left, event, events, finish, make_bucket, python,
     succeed,
@@ -227,6 +228,8 @@ fn a_key_that_is_refused_is_reported_and_the_rest_removed() {
     let finished =
         finish(world.haul(&server.store()).args(["rm", "-r", "s3://bucket/d/", "--json"]));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+    let test = "removing_many::a_key_that_is_refused_is_reported_and_the_rest_removed";
+    provokes(test, &events(&finished));
     assert_eq!(event(&finished, "object-removed")["key"], "d/a");
     let refused = event(&finished, "object-not-removed");
     assert_eq!((&refused["key"], &refused["code"]), (&"d/b".into(), &"AccessDenied".into()));

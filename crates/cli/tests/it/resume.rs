@@ -9,6 +9,7 @@ use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::process::{Finished, Running, Signal};
 use serde_json::Value;
 
+use crate::event_table::provokes;
 use crate::scene::{KEY, Scene, arrived};
 use crate::world::{
     LIMIT, PART, assert_keys, assert_no_upload_left, copy, event, events, finish, read_back,
@@ -172,7 +173,7 @@ fn an_upload_that_is_gone_restarts_with_a_report() {
     let stopped = stopped_by(Signal::KILL);
     stopped.abort_behind_its_back();
     let finished = succeed(&mut command(&stopped));
-    event(&finished, "restarting");
+    provokes("resume::an_upload_that_is_gone_restarts_with_a_report", &events(&finished));
     assert_eq!(stopped.proxy.count(Kind::CreateMultipartUpload), 2);
     assert_arrived(&stopped);
 }

@@ -18,7 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GIVES: &str = "ends='+1 hour'\nif [ -e renewed ]; then key=B; else key=A; fi";
 
 /// Starts a command whose output goes to a file of the scene, and waits for the text in it.
-fn started_until(command: &mut Command, output: &std::path::Path, text: &str) -> Running {
+pub(crate) fn started_until(
+    command: &mut Command,
+    output: &std::path::Path,
+    text: &str,
+) -> Running {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec \"$0\" \"$@\" > '{}'", output.display())]);
     shell.arg(command.get_program()).args(command.get_args()).env_clear();
@@ -113,6 +117,60 @@ fn a_tree_pauses_when_its_credentials_end_and_is_continued() {
     assert!(summary["copied_files"].as_u64().unwrap() < 40, "{summary}");
     watch_until_renewed(&chain, &["--last"]);
     let listed = succeed(chain.haul().args(["ls", "-r", &url]));
+    assert_eq!(listed.stdout.lines().count(), 200);
+}
+
+/// An answer to HEAD has no body, so the watch took every 400 for a session that had ended, and
+/// waited forever for one that nothing cures.
+#[test]
+fn a_watch_ends_at_a_refusal_that_no_wait_cures() {
+    let chain = Chain::new(GIVES);
+    succeed(&mut chain.command());
+    chain.ends_a_after(3);
+    let url = format!("s3://{}/{KEY}", chain.scene.bucket);
+    let words = ["cp", &url, "back", "--part-size", "5MiB", "--max-attempts", "2"];
+    let paused = finish(chain.haul().args(words));
+    assert_eq!(paused.code(), Some(3), "{}", paused.stderr);
+    fs::write(chain.scene.world.path("renewed"), "").unwrap();
+    let refused = Fault::error(400, "InvalidRequest");
+    chain.scene.proxy.add(Rule::on_any(refused).signed_with("Credential=KEYB/").always());
+    let mut watch = chain.haul();
+    let ended = finish(watch.args(["resume", "--watch", "--json", "--max-attempts", "2"]));
+    assert_eq!(ended.code(), Some(1), "{}", ended.stdout);
+    let names: Vec<_> = events(&ended).iter().map(|line| line["event"].to_string()).collect();
+    assert!(!names.contains(&"\"waiting-to-resume\"".to_owned()), "{}", ended.stdout);
+    let failed = event(&ended, "failed").to_string();
+    assert!(failed.contains("InvalidRequest"), "{failed}");
+}
+
+/// Every further file would fail too, each after all of its attempts: a tree of a million files
+/// took days to report a million failures after the network had gone.
+#[test]
+fn a_tree_pauses_when_its_store_goes_away_and_is_continued() {
+    let mut scene = Scene::at_haul_serve();
+    let folder = scene.world.path("tree");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..200 {
+        fs::write(folder.join(format!("{number:03}")), "content").unwrap();
+    }
+    let slow = Fault::Delay(Duration::from_millis(20));
+    scene.proxy.add(Rule::on(Kind::PutObject, slow).always());
+    let url = format!("s3://{}/tree/", scene.bucket);
+    let words = ["cp", "-r", "tree", &url, "--json", "--concurrency", "4", "--max-attempts", "2"];
+    let running = Running::start(scene.world.haul(&scene.store).args(words)).unwrap();
+    scene.wait_for(|seen| seen.iter().filter(|it| it.status == Some(200)).count() >= 20);
+    scene.server.as_mut().unwrap().kill();
+    let paused = running.finish(LIMIT).unwrap();
+    assert_eq!(paused.code(), Some(3), "{}\n{}", paused.stdout, paused.stderr);
+    let failed = event(&paused, "failed");
+    assert_eq!((&failed["code"], &failed["exit_code"]), (&"Paused".into(), &3.into()));
+    assert!(failed["hint"].as_str().unwrap().contains("haul resume --last"), "{failed}");
+    let summary = event(&paused, "tree-summary");
+    assert_eq!(summary["failed_files"], 0, "they are left, and did not fail");
+    assert!(scene.proxy.count(Kind::PutObject) < 120, "few files were tried in vain");
+    scene.server.as_mut().unwrap().restart().unwrap();
+    succeed(scene.world.haul(&scene.store).args(["resume", "--last"]));
+    let listed = succeed(scene.world.haul(&scene.store).args(["ls", "-r", &url]));
     assert_eq!(listed.stdout.lines().count(), 200);
 }
 

@@ -9,6 +9,7 @@ use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;
 use serde_json::Value;
 
+use crate::event_table::provokes;
 use crate::world::{World, copy, event, events, finish, make_bucket, succeed};
 
 const WHOLE_BYTES: u64 = 700_001;
@@ -118,6 +119,7 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
     // The check repaired nothing: with `--json` it finds the same problems, each with its position.
     let told = check(&world, &["data", "--json"]);
     assert_eq!(told.code(), Some(7));
+    provokes("store_check::a_flipped_bit_and_a_lost_file_are_named", &events(&told));
     let named = |problem: &Value| problem["kind"] == "damaged-part" && problem["key"] == "parts";
     let problem = events(&told).into_iter().find(named).expect(&told.stdout);
     assert_eq!(
@@ -149,6 +151,7 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
 
     let told = check(&world, &["data", "--repair", "--json"]);
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
+    let mut lines = events(&told);
     assert_eq!(event(&told, "checked")["removed_orphans"], 1);
     assert!(!orphan.exists());
     // A file in the wrong folder does not belong to the store, whatever its name: the check reports
@@ -164,7 +167,10 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
     );
     assert!(told.stdout.contains("; 1 stranger left alone"), "{}", told.stdout);
     assert!(!told.stdout.contains("orphan"), "{}", told.stdout);
-    assert_eq!(event(&check(&world, &["data", "--json"]), "checked")["strangers"], 1);
+    let told = check(&world, &["data", "--json"]);
+    assert_eq!(event(&told, "checked")["strangers"], 1);
+    lines.extend(events(&told));
+    provokes("store_check::an_orphan_is_no_damage_and_removed_only_on_request", &lines);
     fs::remove_file(&stranger).unwrap();
 
     let told = check(&world, &["data"]);
@@ -245,6 +251,8 @@ fn a_folder_without_its_metadata_is_refused_by_every_command() {
     }
     let told = check(&world, &["data", "--json"]);
     assert_eq!(event(&told, "failed")["code"], "MetadataLost");
+    let test = "store_check::a_folder_without_its_metadata_is_refused_by_every_command";
+    provokes(test, &events(&told));
 
     std::os::unix::fs::symlink(world.path("nowhere"), &metadata).unwrap();
     for arguments in commands {

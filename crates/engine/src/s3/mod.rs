@@ -10,6 +10,7 @@
 
 mod ask;
 mod aws;
+mod bare;
 mod clock;
 mod connect;
 mod control;
@@ -286,15 +287,19 @@ impl Store for S3Store {
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
-        self.ask(&object.bucket, |place| async move {
-            control::head_object(&place.client, object).await
+        self.with_reason(object, || {
+            self.ask(&object.bucket, |place| async move {
+                control::head_object(&place.client, object).await
+            })
         })
         .await
     }
 
     async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
-        self.ask(&object.bucket, |place| async move {
-            description::describe_object(&place.client, object).await
+        self.with_reason(object, || {
+            self.ask(&object.bucket, |place| async move {
+                description::describe_object(&place.client, object).await
+            })
         })
         .await
     }

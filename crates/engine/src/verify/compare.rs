@@ -15,7 +15,8 @@ use super::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
 use crate::error::Error;
 use crate::pace::RetryPolicy;
 use crate::remote::{
-    Encryption, ListingEntry, ObjectAttributes, ObjectDescription, ObjectHead, Store, Support,
+    Encryption, ListingEntry, ObjectAttributes, ObjectDescription, ObjectHead, Store,
+    StoreErrorKind, Support,
 };
 use crate::source::Source;
 
@@ -68,9 +69,9 @@ impl Verifier {
         let describe = || self.store.describe_object(object);
         match self.retry.run(describe).await {
             Ok(description) => Ok(description),
-            // If the object is encrypted with the customer's key and the request lacks it, S3's
-            // answer to HeadObject has no body that could name the cause.
-            Err(error) if error.status == Some(400) && error.code.is_none() => {
+            // S3 refuses HeadObject so if the object is encrypted with the customer's key and the
+            // request lacks it.
+            Err(error) if error.status == Some(400) && error.kind == StoreErrorKind::Rejected => {
                 let listed = self.listed(object).await;
                 listed.ok_or_else(|| Error::of_store(object, error))
             }

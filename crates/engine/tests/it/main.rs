@@ -43,6 +43,7 @@ mod streaming;
 mod sweeping;
 mod trees;
 mod trees_asking;
+mod trees_away;
 mod trees_killed;
 mod trees_links;
 mod trees_million;

@@ -163,15 +163,28 @@ fn interrupted(outcome: &Outcome<'_>, report: &TreeReport) -> Ended {
 
 fn paused(outcome: &Outcome<'_>, report: &TreeReport, cause: &haul::Error) -> Ended {
     let done = report.copied.files + report.unchanged.files + report.resumed.files;
+    let (first, them) = match is_of_credentials(cause) {
+        true => ("renew the credentials, then", "them"),
+        false => ("when the store can be reached again,", "it"),
+    };
     let again = match outcome.is_recorded {
-        true => "haul resume --last; or haul resume --last --watch waits for them",
-        false => "run the same command again",
+        true => format!("haul resume --last; or haul resume --last --watch waits for {them}"),
+        false => "run the same command again".to_owned(),
     };
     Ended {
         exit: Exit::Interrupted,
         code: "Paused",
         message: format!("paused after {done} files: {cause}"),
-        hint: Some(format!("renew the credentials, then {again}")),
+        hint: Some(format!("{first} {again}")),
+    }
+}
+
+fn is_of_credentials(error: &haul::Error) -> bool {
+    match error {
+        haul::Error::Paused { source: Some(cause), .. }
+        | haul::Error::DownloadPaused { source: Some(cause), .. } => is_of_credentials(cause),
+        haul::Error::Store { source, .. } => source.kind.ends_the_credentials(),
+        _ => false,
     }
 }
 

@@ -32,6 +32,7 @@ mod look;
 mod names;
 mod plan;
 mod queue;
+mod reach;
 mod removal;
 mod run;
 mod runs;
@@ -239,8 +240,8 @@ pub struct TreeReport {
     pub failures: Vec<TreeFailure>,
     /// The error that ended the tree early: a failed listing, `fail_fast`, a stop.
     pub ended_by: Option<Error>,
-    /// Whether the tree ended because the store refuses credentials that it accepted before; if it
-    /// has a journal, the same tree can be resumed with others.
+    /// Whether the tree ended because the store refuses credentials that it accepted before, or
+    /// cannot be reached any more, and its journal allows to resume the same tree.
     pub paused: bool,
     /// Whether the caller stopped the tree; if it has a journal, the same tree can be resumed.
     pub stopped: bool,

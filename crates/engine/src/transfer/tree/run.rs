@@ -19,6 +19,7 @@ use super::landing::Landing;
 use super::look::{self, Look};
 use super::plan::{Planned, Planner, STEPS_WAITING_MAX, Step};
 use super::queue::{Length, Limits, Queue};
+use super::reach;
 use super::removal::{self, Extra, Through};
 use super::{
     FAILURES_NAMED_MAX, TreeBase, TreeFailure, TreeOptions, TreeReport, TreeSource, TreeTarget,
@@ -48,6 +49,8 @@ enum End {
     Copied,
     Unchanged,
     Failed(Error),
+    /// The file failed because a store cannot be reached.
+    Away(Error),
 }
 
 struct Ended {
@@ -187,6 +190,9 @@ impl Run {
             self.running.spawn(async move {
                 let end = match carry(&shared, &work).await {
                     Ok(end) => end,
+                    Err(error) if Box::pin(reach::is_away(&shared, &work, &error)).await => {
+                        End::Away(error)
+                    }
                     Err(error) => End::Failed(error),
                 };
                 Ended { work, length, end }
@@ -211,7 +217,7 @@ impl Run {
             Step::Resumed(size_bytes) => self.report.resumed.add(size_bytes),
             Step::Warning(message) => self.shared.events.send(Event::Warning { message }),
             Step::Failed(failure) => self.failed(failure),
-            Step::Broken(error) if ends_credentials(&error) => self.refused(error),
+            Step::Broken(error) if concerns_every_file(&error) => self.pause(error),
             Step::Broken(error) => {
                 self.report.ended_by.get_or_insert(error);
                 self.steps = None;
@@ -243,7 +249,8 @@ impl Run {
             }
             // The file ends only because the tree was stopped.
             End::Failed(error) if self.report.stopped && is_stop(&error) => {}
-            End::Failed(error) if ends_credentials(&error) => self.refused(error),
+            End::Failed(error) if ends_credentials(&error) => self.pause(error),
+            End::Away(error) => self.pause(error),
             End::Failed(error) => {
                 let (source, target) = (work.source(&self.shared), work.target());
                 self.failed(TreeFailure { name: work.entry.name, source, target, error });
@@ -251,9 +258,9 @@ impl Run {
         }
     }
 
-    /// Ends the tree because the store refuses its credentials: every further file would fail too.
-    /// The file is not recorded as done, so the same tree copies it when there are new credentials.
-    fn refused(&mut self, error: Error) {
+    /// Ends the tree because the store refuses its credentials or cannot be reached: every further
+    /// file would fail too. The file is not recorded as done, so the same tree copies it later.
+    fn pause(&mut self, error: Error) {
         let report = &self.report;
         let accepted_before = self.is_continued
             || report.copied.files + report.unchanged.files + report.resumed.files > 0;
@@ -358,6 +365,7 @@ impl Run {
         match ended.await {
             Ok(Through::Finished) => {}
             Ok(Through::Stopped) => self.report.stopped = true,
+            Err(error) if concerns_every_file(&error) => self.pause(error),
             Err(error) => self.report.ended_by = Some(error),
         }
     }
@@ -393,6 +401,12 @@ fn is_refused_by_absence(shared: &Shared, error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     shared.options.compare == CompareBy::Absence
         && source.kind == crate::remote::StoreErrorKind::PreconditionFailed
+}
+
+/// Returns whether the error of a listing, or of the removal of many files, is not of some files
+/// only.
+fn concerns_every_file(error: &Error) -> bool {
+    ends_credentials(error) || reach::is_of_the_way(error)
 }
 
 /// Returns whether the error is of the credentials, and not of one file. A signature that does not
