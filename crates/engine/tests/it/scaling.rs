@@ -128,7 +128,7 @@ fn memory_kib(field: &str) -> u64 {
 }
 
 async fn copied(store: &Arc<Vast>, concurrency: u32, part_bytes: u64) -> CopyReport {
-    let options = EngineOptions { concurrency, ..EngineOptions::default() };
+    let options = EngineOptions { concurrency: concurrency.into(), ..EngineOptions::default() };
     let engine = Engine::new(Arc::clone(store) as Arc<dyn Store>, options);
     let journal = JournalOptions {
         folder: store.journals.clone(),
@@ -143,7 +143,7 @@ async fn copied(store: &Arc<Vast>, concurrency: u32, part_bytes: u64) -> CopyRep
 }
 
 /// 10,000 parts of 5 GiB with 140 in flight: they arrive in 75 minutes, at 95 % of 100 Gbit/s: the
-/// beginning with few requests and the last round cost 5 %. The state takes less than 24 MiB and the
+/// beginning with few requests and the last round cost 5 %. The state takes less than 24 MiB, the
 /// journal less than 200 bytes per part.
 #[tokio::test(start_paused = true)]
 async fn the_largest_object_fills_100_gbit_in_bounded_memory() {

@@ -1,9 +1,9 @@
-//! Decides whether a failed file shows that a store cannot be reached: then every further file would
-//! fail too, each after all of its attempts.
+//! Decides whether a failed file shows that a store cannot be reached: then every further file
+//! would fail too, each after all of its attempts.
 //!
 //! The error of one file does not show that, because a store can fail for one object only. So the
-//! bucket is asked once more, with a listing of the object's key: it needs no object, and any answer
-//! but a failure of the store counts.
+//! bucket is asked once more, with a listing of the object's key: it needs no object, and any
+//! answer but a failure of the store counts.
 
 use std::sync::Arc;
 
