@@ -72,6 +72,8 @@ impl Store for Vast {
             last_modified: None,
             attributes: ObjectAttributes::default(),
             etag_is_opaque: false,
+            tag_count: None,
+            lock: Default::default(),
         })
     }
 
