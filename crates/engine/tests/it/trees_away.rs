@@ -4,8 +4,8 @@ use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use haul::transfer::tree::{TreeOptions, TreeReport};
 
-use crate::harness::store_kind;
-use crate::trees::{Folder, below, engine, folder_source, journal, memory_store, objects, options};
+use crate::harness::{narrow_engine, store_kind};
+use crate::trees::{Folder, below, folder_source, journal, memory_store, objects, options};
 
 const FILES: usize = 200;
 /// At most so many files are in flight: two for each of sixteen requests.
@@ -19,7 +19,8 @@ fn folder() -> Folder {
 }
 
 async fn run(store: &MemoryStore, folder: &Folder, with: TreeOptions) -> TreeReport {
-    engine(store).tree(folder_source(folder.path()), below(""), with).await.unwrap()
+    let engine = narrow_engine(store, 16);
+    engine.tree(folder_source(folder.path()), below(""), with).await.unwrap()
 }
 
 /// Every request fails from the 51st PutObject on.
