@@ -40,7 +40,7 @@ impl Admin {
 
     /// Reports healthy if the store responds and accepts writes.
     async fn health(&self) -> Response<Body> {
-        let answered = self.endpoint.on_store(haul_store::Store::list_buckets).await;
+        let answered = self.endpoint.on_store(haul_store::DiskStore::list_buckets).await;
         let (status, said) = match answered {
             Ok(_) if self.endpoint.store.is_writable() => (StatusCode::OK, "ok"),
             Ok(_) => (
@@ -86,12 +86,12 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the test damages a file
 mod tests {
-    use haul_store::{PutOptions, Store, StoreOptions, WriteOptions};
+    use haul_store::{DiskStore, PutOptions, StoreOptions, WriteOptions};
     use http_body_util::BodyExt;
 
     use super::*;
 
-    fn admin(store: Store) -> Admin {
+    fn admin(store: DiskStore) -> Admin {
         let endpoint = Endpoint::for_test(store);
         Admin { endpoint, metrics: Arc::default() }
     }
@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_takes_no_writes_is_not_healthy() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+        let store = DiskStore::open(dir.path(), StoreOptions::default()).unwrap();
         let admin = admin(store.clone());
         assert_eq!(ask(&admin, "/health").await.0, 200);
         let metrics = ask(&admin, "/metrics").await.1;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_store::{Result, Store};
+use haul_store::{DiskStore, Result};
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 /// Aborts uploads until the server stops.
 pub(crate) struct Expiry {
-    pub(crate) store: Store,
+    pub(crate) store: DiskStore,
     /// The maximum age, regardless of the bucket's lifecycle.
     pub(crate) older_than: Option<Duration>,
     pub(crate) interval: Duration,
@@ -46,7 +46,7 @@ impl Expiry {
     }
 }
 
-fn look(store: &Store, older_than: Option<Duration>) -> Result<u64> {
+fn look(store: &DiskStore, older_than: Option<Duration>) -> Result<u64> {
     let by_rule = store.apply_lifecycles()?;
     let by_age = older_than.map_or(Ok(0), |age| store.expire_uploads(age))?;
     Ok(by_rule + by_age)

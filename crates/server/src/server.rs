@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_store::{Store, StoreOptions, side_file};
+use haul_store::{DiskStore, StoreOptions, side_file};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use serde::{Deserialize, Serialize};
@@ -289,8 +289,8 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> 
     Ok((listener, address))
 }
 
-fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
-    let store = Store::open(dir, StoreOptions::default())?;
+fn open(dir: &Path) -> Result<(DiskStore, Credentials), Error> {
+    let store = DiskStore::open(dir, StoreOptions::default())?;
     // The file of a killed server is stale.
     side_file::remove(dir, ENDPOINT_FILE)?;
     let credentials = match read_json(dir, KEYS_FILE)? {

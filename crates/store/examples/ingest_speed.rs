@@ -17,7 +17,7 @@ use bytes::Bytes;
 use haul_parts::limits::{GIB, MIB};
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompleteOptions, CompletedPart, PartInfo, Store, StoreOptions, UploadOptions, UploadRef,
+    CompleteOptions, CompletedPart, DiskStore, PartInfo, StoreOptions, UploadOptions, UploadRef,
     WriteCondition, WriteOptions,
 };
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let dir = PathBuf::from(arguments.next().ok_or("which folder?")?);
     let gib: u64 = arguments.next().map_or(Ok(4), |gib| gib.parse())?;
     let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
-    let store = Store::open(dir, StoreOptions { limits, ..StoreOptions::default() })?;
+    let store = DiskStore::open(dir, StoreOptions { limits, ..StoreOptions::default() })?;
     let bucket = Bucket::new("ingest-speed")?;
     if store.head_bucket(&bucket).is_err() {
         store.create_bucket(&bucket)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 fn measure(
-    store: &Store,
+    store: &DiskStore,
     bucket: &Bucket,
     name: &str,
     parts: u32,
@@ -78,7 +78,7 @@ fn measure(
 }
 
 fn send(
-    store: &Store,
+    store: &DiskStore,
     upload: &UploadRef,
     parts: u32,
     part_bytes: u64,
@@ -103,7 +103,7 @@ fn send(
 }
 
 fn send_part(
-    store: &Store,
+    store: &DiskStore,
     upload: &UploadRef,
     number: u32,
     part_bytes: u64,

@@ -12,7 +12,7 @@ use std::io::Write;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompleteOptions, CompletedPart, PutOptions, StagedPart, Store, StoreOptions, UploadOptions,
+    CompleteOptions, CompletedPart, DiskStore, PutOptions, StagedPart, StoreOptions, UploadOptions,
     UploadRef, WriteCondition, WriteOptions,
 };
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Failure> {
     let dir = arguments.next().ok_or("which folder?")?;
     let seed: u64 = arguments.next().ok_or("which seed?")?.parse()?;
     let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
-    let store = Store::open(dir, StoreOptions { limits, ..StoreOptions::default() })?;
+    let store = DiskStore::open(dir, StoreOptions { limits, ..StoreOptions::default() })?;
     let bucket = Bucket::new("killed")?;
     if store.head_bucket(&bucket).is_err() {
         store.create_bucket(&bucket)?;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
     })
 }
 
-fn write_on(store: &Store, bucket: &Bucket, client: u64, seed: u64) -> Result<(), Failure> {
+fn write_on(store: &DiskStore, bucket: &Bucket, client: u64, seed: u64) -> Result<(), Failure> {
     for step in 0.. {
         let name = format!("client-{client}/{}", step % 5);
         let key = Key::new(name.as_str())?;
@@ -66,7 +66,7 @@ fn write_on(store: &Store, bucket: &Bucket, client: u64, seed: u64) -> Result<()
 }
 
 fn upload(
-    store: &Store,
+    store: &DiskStore,
     bucket: &Bucket,
     key: &Key,
     seed: u64,
@@ -81,7 +81,7 @@ fn upload(
 }
 
 fn put_part(
-    store: &Store,
+    store: &DiskStore,
     upload: &UploadRef,
     number: u32,
     bytes: &[u8],
@@ -92,7 +92,7 @@ fn put_part(
     Ok(CompletedPart { number: part.part_number, etag: part.etag, checksum: None })
 }
 
-fn stage(store: &Store, bytes: &[u8]) -> Result<StagedPart, Failure> {
+fn stage(store: &DiskStore, bytes: &[u8]) -> Result<StagedPart, Failure> {
     let mut writer = store.begin_part(WriteOptions {
         size_hint_bytes: Some(bytes.len() as u64),
         checksums: vec![ChecksumAlgorithm::Crc64Nvme],

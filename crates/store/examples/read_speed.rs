@@ -17,7 +17,7 @@ use std::time::Instant;
 use haul_parts::limits::MIB;
 use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 use haul_store::disk::FileId;
-use haul_store::{PutOptions, ReadRange, Store, StoreOptions, WriteOptions};
+use haul_store::{DiskStore, PutOptions, ReadRange, StoreOptions, WriteOptions};
 
 const BUFFER_BYTES: usize = 256 << 10;
 const ROUNDS: u32 = 5;
@@ -29,7 +29,7 @@ fn main() -> Done {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().ok_or("which folder?")?);
     let size_bytes = arguments.next().map_or(Ok(1024), |mib| mib.parse::<u64>())? * MIB;
-    let store = Store::open(&dir, StoreOptions::default())?;
+    let store = DiskStore::open(&dir, StoreOptions::default())?;
     let (bucket, key) = (Bucket::new("read-speed")?, Key::new("object")?);
     store.create_bucket(&bucket)?;
     let checksums = vec![ChecksumAlgorithm::Crc64Nvme];

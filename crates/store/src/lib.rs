@@ -1,12 +1,12 @@
 //! A crash-safe object store on the disk of one machine: parts, publish, sweep.
 //!
 //! The store uses S3's terms but does not know HTTP. Bytes enter through a [`PartWriter`], which
-//! hashes them in the same pass, and become visible only by [`Store::put_object`],
-//! [`Store::put_part`] or [`Store::complete_multipart_upload`]. When one of these returns, the
-//! result is on disk and survives power loss. Complete writes no data: an object is a manifest over
-//! the files of its parts.
+//! hashes them in the same pass, and become visible only by [`DiskStore::put_object`],
+//! [`DiskStore::put_part`] or [`DiskStore::complete_multipart_upload`]. When one of these returns,
+//! the result is on disk and survives power loss. Complete writes no data: an object is a manifest
+//! over the files of its parts.
 //!
-//! All calls block. A [`Store`] is cheap to clone and may be used from any number of threads.
+//! All calls block. A [`DiskStore`] is cheap to clone and may be used from any number of threads.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), haul_store::Error> {
@@ -60,5 +60,5 @@ pub use error::{Error, Result};
 // Types of the store's API that the client shares.
 pub use haul_parts::{CompletedPart, ObjectAttributes, UploadMarker, UploadRef};
 pub use reader::ObjectReader;
-pub use store::Store;
+pub use store::DiskStore;
 pub use writer::{PartWriter, StagedPart};

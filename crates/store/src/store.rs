@@ -21,7 +21,7 @@ const FILES_RESERVED: u64 = 1024;
 /// A store in one folder. Cheap to clone; the last clone, reader or writer to be dropped releases
 /// the folder.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct DiskStore {
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -50,7 +50,7 @@ struct FileNumbers {
     end: u64,
 }
 
-impl Store {
+impl DiskStore {
     /// Opens the store in a folder, which is created if it does not exist. Locks the folder,
     /// recovers, and removes files that were released before. Files that the metadata does not list
     /// are kept, counted and logged.
@@ -66,7 +66,7 @@ impl Store {
     /// Opens the store on a disk, which may be a simulated one.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`DiskStore::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
         let store = Self::start(disk, options)?;
         store.recover_files()?;

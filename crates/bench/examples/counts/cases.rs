@@ -19,7 +19,7 @@ use haul::testing::counting::{PartToSign, framed};
 use haul::transfer::lifecycle::{Action, Input, Lifecycle, Outcome};
 use haul::transfer::pieces::Pieces;
 use haul::{Advice, StoreErrorKind};
-use haul_store::{ListObjects, ObjectPage, PutOptions, Store, StoreOptions, WriteOptions};
+use haul_store::{DiskStore, ListObjects, ObjectPage, PutOptions, StoreOptions, WriteOptions};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -157,7 +157,7 @@ fn frame() -> impl FnMut() {
 
 /// The XML of a full page. Its entries are those of one real object under other keys.
 fn listing(folder: &Path) -> Result<impl FnMut() + use<>, Failure> {
-    let store = Store::open(folder.join("store"), StoreOptions::default())?;
+    let store = DiskStore::open(folder.join("store"), StoreOptions::default())?;
     let (bucket, key) = (Bucket::new("bucket")?, Key::new("key")?);
     store.create_bucket(&bucket)?;
     let object = store.begin_part(WriteOptions::default())?.finish()?;

@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use haul_parts::{Bucket, Key};
-use haul_store::{CopyOptions, CopySource, PutOptions, Store, StoreOptions, WriteOptions};
+use haul_store::{CopyOptions, CopySource, DiskStore, PutOptions, StoreOptions, WriteOptions};
 use haul_testkit::process::{Finished, run, usage_of};
 
 use super::subject::Subject;
@@ -52,7 +52,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<()> {
 }
 
 fn make_objects(data: &Path, objects: u64) -> Result<()> {
-    let store = Store::open(data, StoreOptions::default()).context("open the store")?;
+    let store = DiskStore::open(data, StoreOptions::default()).context("open the store")?;
     let (bucket, source) = (Bucket::new(BUCKET)?, Key::new("object")?);
     store.create_bucket(&bucket)?;
     let mut writer = store.begin_part(WriteOptions::default())?;

@@ -153,7 +153,8 @@ fn a_target_changed_after_the_kill_is_fetched_again() {
     let scene = Scene::new();
     scene.kill_after_rename();
     let mut changed = scene.content.clone();
-    changed[12 * MIB as usize] ^= 1;
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
     std::fs::write(scene.world.path("back"), changed).unwrap();
     succeed(&mut scene.command());
     scene.assert_arrived();

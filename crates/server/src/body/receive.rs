@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm};
-use haul_store::{PartWriter, SMALL_BLOCK_BYTES, StagedPart, Store, WriteOptions};
+use haul_store::{DiskStore, PartWriter, SMALL_BLOCK_BYTES, StagedPart, WriteOptions};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3ErrorCode, TrailingHeaders};
@@ -50,7 +50,7 @@ pub(crate) struct Received {
 /// # Errors
 /// Fails if a declared value does not match; no bytes of the body are kept then.
 pub(crate) async fn receive(
-    store: &Store,
+    store: &DiskStore,
     blocks: &BlockRoom,
     arriving: Arriving<'_>,
 ) -> Result<Received, Refusal> {
@@ -90,7 +90,7 @@ pub(crate) async fn receive(
 }
 
 fn write_short(
-    store: &Store,
+    store: &DiskStore,
     options: WriteOptions,
     bytes: &[u8],
 ) -> haul_store::Result<StagedPart> {

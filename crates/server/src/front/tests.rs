@@ -1,7 +1,7 @@
 //! Tests that a panic anywhere behind the front becomes a response.
 
 use async_trait::async_trait;
-use haul_store::{Store, StoreOptions};
+use haul_store::{DiskStore, StoreOptions};
 use s3s::dto::{ListBucketsInput, ListBucketsOutput};
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result};
@@ -26,7 +26,7 @@ impl S3 for Panicking {
     }
 }
 
-fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
+fn front(store: DiskStore, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
     let endpoint = Endpoint::for_test(store);
     Front {
         verifier: S3ServiceBuilder::new(Panicking).build(),
@@ -45,7 +45,7 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
 #[tokio::test]
 async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path().join("store"), StoreOptions::default()).unwrap();
+    let store = DiskStore::open(dir.path().join("store"), StoreOptions::default()).unwrap();
     let (limits, metrics) = (Limits::default(), Arc::new(Metrics::default()));
     let front = Arc::new(front(store, &limits, &metrics));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -91,7 +91,7 @@ impl Endpoint {
                 }
             },
         };
-        let buckets = self.on_store(haul_store::Store::list_buckets).await?;
+        let buckets = self.on_store(haul_store::DiskStore::list_buckets).await?;
         let mut wanted = buckets.into_iter().filter(|bucket| {
             let name = bucket.name.as_str();
             in_region

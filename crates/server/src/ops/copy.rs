@@ -7,8 +7,8 @@
 use std::ops::RangeInclusive;
 
 use haul_store::{
-    CopyOptions, CopySource as Source, MetadataDirective as Directive, ObjectAttributes,
-    ObjectInfo, PartInfo, Store, WriteCondition,
+    CopyOptions, CopySource as Source, DiskStore, MetadataDirective as Directive, ObjectAttributes,
+    ObjectInfo, PartInfo, WriteCondition,
 };
 use s3s::dto::{CopySource, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -119,7 +119,7 @@ impl Endpoint {
                 return Err(source_too_large());
             }
             let upload = upload.clone();
-            let copy = move |store: &Store| {
+            let copy = move |store: &DiskStore| {
                 unless_replaced(store.upload_part_copy(&upload, part_number, source, range))
             };
             if let Some(part) = self.on_store(copy).await? {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use haul_parts::Bucket;
-use haul_store::Store;
+use haul_store::DiskStore;
 use s3s::S3Response;
 use tokio::sync::Notify;
 
@@ -23,7 +23,7 @@ pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
 /// One endpoint; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    pub(crate) store: Store,
+    pub(crate) store: DiskStore,
     pub(crate) region: Arc<str>,
     /// The URL scheme, `http` or `https`.
     pub(crate) scheme: &'static str,
@@ -44,7 +44,7 @@ impl Endpoint {
     /// Calls the store on a thread that may block.
     pub(crate) async fn on_store<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> haul_store::Result<T> + Send + 'static,
+        work: impl FnOnce(&DiskStore) -> haul_store::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let store = self.store.clone();
         store_call(move || work(&store)).await
@@ -74,7 +74,7 @@ impl Endpoint {
 #[cfg(test)]
 impl Endpoint {
     /// Creates an endpoint over this store for tests, with a random owner and little memory.
-    pub(crate) fn for_test(store: haul_store::Store) -> Self {
+    pub(crate) fn for_test(store: haul_store::DiskStore) -> Self {
         use crate::auth::grants::Grant;
         use crate::auth::keys::Credentials;
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use haul_server::{ServerOptions, start};
-use haul_store::{Clock, Store, StoreOptions};
+use haul_store::{Clock, DiskStore, StoreOptions};
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -16,7 +16,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 fn old_uploads(options: &ServerOptions, keys: &[&str]) -> Vec<String> {
     let clock = Clock::new(|| SystemTime::now() - 3 * DAY);
     let store =
-        Store::open(&options.data_dir, StoreOptions { clock, ..StoreOptions::default() }).unwrap();
+        DiskStore::open(&options.data_dir, StoreOptions { clock, ..StoreOptions::default() })
+            .unwrap();
     let bucket = "bkt".parse().unwrap();
     store.create_bucket(&bucket).unwrap();
     let create = |key: &&str| {
@@ -72,7 +73,7 @@ async fn a_lifecycle_runs_when_it_is_set_and_at_every_start() {
     server.stop().await;
 
     // The uploads become due while no server runs.
-    let store = Store::open(&options(&dir).data_dir, StoreOptions::default()).unwrap();
+    let store = DiskStore::open(&options(&dir).data_dir, StoreOptions::default()).unwrap();
     let lifecycle = store.bucket_lifecycle(&"bkt".parse().unwrap()).unwrap();
     let everywhere = lifecycle
         .rules

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use haul_server::start;
-use haul_store::{PutOptions, Store, StoreOptions, WriteOptions};
+use haul_store::{DiskStore, PutOptions, StoreOptions, WriteOptions};
 use tempfile::TempDir;
 
 use crate::client::{Client, Response};
@@ -31,7 +31,7 @@ fn key(number: usize) -> String {
 }
 
 /// Creates the bucket and its objects.
-fn fill(store: &Store) {
+fn fill(store: &DiskStore) {
     let bucket = "bkt".parse().unwrap();
     store.create_bucket(&bucket).unwrap();
     std::thread::scope(|scope| {
@@ -85,7 +85,7 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_time() {
     let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
     let options = options(&dir);
     let begin = Instant::now();
-    fill(&Store::open(&options.data_dir, StoreOptions::default()).unwrap());
+    fill(&DiskStore::open(&options.data_dir, StoreOptions::default()).unwrap());
     println!("{OBJECTS} objects made in {:?}", begin.elapsed());
     let begin = Instant::now();
     let server = start(options).await.unwrap();

@@ -17,22 +17,22 @@ pub use report::{CheckReport, Owner, Problem, Repair};
 
 use crate::disk::{Disk, FileId, OsDisk};
 use crate::store::Pages;
-use crate::{Error, Result, Store, StoreOptions};
+use crate::{DiskStore, Error, Result, StoreOptions};
 
 /// Checks the store in a folder that no process uses: its data files, its records, and the pages of
 /// its database.
 ///
 /// # Errors
 /// [`Error::NotAStore`], [`Error::Locked`], [`Error::MetadataLost`] and the others of
-/// [`Store::open`], or the metadata cannot be read at all. Damage is not an error but part of the
-/// report.
+/// [`DiskStore::open`], or the metadata cannot be read at all. Damage is not an error but part of
+/// the report.
 pub fn check(
     dir: impl AsRef<Path>,
     options: StoreOptions,
     repair: Repair,
     progress: &CheckProgress,
 ) -> Result<CheckReport> {
-    let (store, pages) = Store::open_for_check(dir.as_ref(), options)?;
+    let (store, pages) = DiskStore::open_for_check(dir.as_ref(), options)?;
     let mut report = walk::Walk::new(&store.inner, progress)?.run()?;
     if pages == Pages::Repaired {
         report.contradiction(
@@ -67,7 +67,7 @@ pub fn data_files(dir: impl AsRef<Path>, named_max: usize) -> Result<(Vec<PathBu
     Ok((named, count))
 }
 
-impl Store {
+impl DiskStore {
     /// Reads all data and verifies every checksum. Takes as long as reading the disk; blocks no
     /// other operation.
     ///

@@ -6,12 +6,12 @@ use redb::ReadableTable;
 use super::settings::set_at_creation;
 use crate::clock::time;
 use crate::meta::{Batch, BucketRecord, upload_id_text};
-use crate::{BucketInfo, BucketOptions, Error, Result, Store, UploadRef};
+use crate::{BucketInfo, BucketOptions, DiskStore, Error, Result, UploadRef};
 
 /// The maximum number of uploads that one transaction removes with a bucket.
 const UPLOADS_PER_STEP: usize = 100;
 
-impl Store {
+impl DiskStore {
     /// Creates a bucket with the default settings.
     ///
     /// # Errors

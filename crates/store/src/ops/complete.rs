@@ -14,12 +14,12 @@ use crate::meta::{
     upload_id_bytes,
 };
 use crate::{
-    ChecksumOrigin, CompleteOptions, CompletedPart, Error, ObjectChecksum, ObjectInfo, Result,
-    Store, UploadChecksum, UploadRef, WriteCondition,
+    ChecksumOrigin, CompleteOptions, CompletedPart, DiskStore, Error, ObjectChecksum, ObjectInfo,
+    Result, UploadChecksum, UploadRef, WriteCondition,
 };
 use haul_parts::Limits;
 
-impl Store {
+impl DiskStore {
     /// Publishes the listed parts as an object and ends the upload, in one step that writes no
     /// data. A repeated call with an identical list returns the same result while that version is
     /// the object.

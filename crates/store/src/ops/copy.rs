@@ -9,8 +9,8 @@ use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, Key, MultiHasher, PartNumb
 use crate::meta::{Batch, Extent, Layout, ObjectRecord, PartRecord};
 use crate::reader::cut;
 use crate::{
-    CopyOptions, CopySource, Error, MetadataDirective, ObjectInfo, ObjectReader, PartInfo, Result,
-    Store, UploadRef,
+    CopyOptions, CopySource, DiskStore, Error, MetadataDirective, ObjectInfo, ObjectReader,
+    PartInfo, Result, UploadRef,
 };
 
 /// The number of bytes per read while hashing a source.
@@ -18,7 +18,7 @@ const READ_BYTES: usize = 256 << 10;
 /// The maximum number of attempts if the source is replaced while it is hashed.
 const ATTEMPTS_MAX: usize = 3;
 
-impl Store {
+impl DiskStore {
     /// Copies an object without reading or writing its bytes: both share the files. The copy keeps
     /// ETag, checksum and parts of its source. A copy onto itself replaces the attributes.
     ///

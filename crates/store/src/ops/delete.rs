@@ -3,9 +3,9 @@
 use haul_parts::{Bucket, Key};
 
 use crate::meta::Batch;
-use crate::{Deleted, Result, Store, WriteCondition};
+use crate::{Deleted, DiskStore, Result, WriteCondition};
 
-impl Store {
+impl DiskStore {
     /// Deletes an object.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Store {
 
     /// Deletes several objects in one step, each under its condition; the results are in the order
     /// of the keys. An object whose condition does not hold is kept, with the error that
-    /// [`Store::delete_object`] would return, and the others are deleted. S3 allows 1,000 at a
+    /// [`DiskStore::delete_object`] would return, and the others are deleted. S3 allows 1,000 at a
     /// time.
     ///
     /// # Errors

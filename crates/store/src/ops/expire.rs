@@ -9,12 +9,12 @@ use redb::ReadableTable;
 
 use crate::clock::time;
 use crate::meta::{UploadRecord, damaged, upload_id_text};
-use crate::{Error, LifecycleConfiguration, Result, Store, UploadRef};
+use crate::{DiskStore, Error, LifecycleConfiguration, Result, UploadRef};
 
 /// The maximum number of uploads per transaction.
 const UPLOADS_PER_STEP: usize = 100;
 
-impl Store {
+impl DiskStore {
     /// Aborts all uploads older than this, counted from Create, and returns their number.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use haul_parts::{Bucket, Key};
 use super::page_size;
 use super::rollup::{Begin, Rollup, past_prefix};
 use crate::meta::{ObjectRecord, damaged};
-use crate::{ListObjects, ObjectPage, ObjectSummary, Result, Store};
+use crate::{DiskStore, ListObjects, ObjectPage, ObjectSummary, Result};
 
-impl Store {
+impl DiskStore {
     /// Returns a page of objects.
     ///
     /// # Errors

@@ -7,9 +7,11 @@ use haul_parts::{Bucket, Key, UploadId};
 use super::page_size;
 use super::rollup::{Begin, Rollup, past_prefix};
 use crate::meta::{Snapshot, UploadRecord, damaged, upload_id_bytes, upload_id_text};
-use crate::{Error, ListUploads, Result, Store, UploadInfo, UploadMarker, UploadPage, UploadRef};
+use crate::{
+    DiskStore, Error, ListUploads, Result, UploadInfo, UploadMarker, UploadPage, UploadRef,
+};
 
-impl Store {
+impl DiskStore {
     /// Returns a page of the open uploads of a bucket.
     ///
     /// # Errors

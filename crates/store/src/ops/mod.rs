@@ -1,4 +1,4 @@
-//! The operations of a store, one file per kind, all methods of [`Store`](crate::Store).
+//! The operations of a store, one file per kind, all methods of [`DiskStore`](crate::Store).
 
 mod bucket;
 mod complete;

@@ -4,9 +4,9 @@ use haul_parts::{Checksum, PartNumber};
 
 use super::page_size;
 use crate::meta::{PartRecord, damaged};
-use crate::{Error, PartInfo, PartPage, Result, StagedPart, Store, UploadRef};
+use crate::{DiskStore, Error, PartInfo, PartPage, Result, StagedPart, UploadRef};
 
-impl Store {
+impl DiskStore {
     /// Makes staged bytes a part of an upload; replaces a part of the same number. Durable on
     /// return. `checksum` is the client's checksum of the part (not Content-MD5, which the caller
     /// compares with [`StagedPart::md5`] itself).

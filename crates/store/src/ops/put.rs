@@ -4,10 +4,10 @@ use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
 use crate::meta::{Batch, Extent, Layout, LayoutPart, ObjectRecord};
 use crate::{
-    ObjectChecksum, ObjectInfo, PartWriter, PutOptions, Result, StagedPart, Store, WriteOptions,
+    DiskStore, ObjectChecksum, ObjectInfo, PartWriter, PutOptions, Result, StagedPart, WriteOptions,
 };
 
-impl Store {
+impl DiskStore {
     /// Starts to write the bytes of a part or an object; they are invisible until they are put.
     ///
     /// # Errors

@@ -8,10 +8,10 @@ use super::page_size;
 use crate::meta::{Extent, Layout, ObjectRecord};
 use crate::reader::cut;
 use crate::{
-    Error, ObjectInfo, ObjectPart, ObjectPartPage, ObjectReader, ReadRange, Result, Store,
+    DiskStore, Error, ObjectInfo, ObjectPart, ObjectPartPage, ObjectReader, ReadRange, Result,
 };
 
-impl Store {
+impl DiskStore {
     /// Returns the description of an object.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::meta::Batch;
 use crate::meta::record::{Reader, Writer};
 use crate::{
-    BucketOptions, CorsConfiguration, Error, LifecycleConfiguration, ObjectOwnership,
-    PublicAccessBlock, Result, Store,
+    BucketOptions, CorsConfiguration, DiskStore, Error, LifecycleConfiguration, ObjectOwnership,
+    PublicAccessBlock, Result,
 };
 
 const LIFECYCLE: &str = "lifecycle";
@@ -26,7 +26,7 @@ const VERSION: u8 = 1;
 /// The setting in JSON; `null` for a default setting that was removed.
 const JSON: u8 = 1;
 
-impl Store {
+impl DiskStore {
     /// Returns the lifecycle of a bucket.
     ///
     /// # Errors

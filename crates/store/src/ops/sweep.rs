@@ -4,12 +4,12 @@
 //! Files that the metadata does not list need the operator's decision: they come from a crash
 //! between link and commit, or they belong to metadata that was lost or restored from a backup, and
 //! are then the only remains of acknowledged objects. Opening the store counts and logs them; only
-//! [`Store::sweep`] removes them.
+//! [`DiskStore::sweep`] removes them.
 
 use crate::disk::FileId;
-use crate::{Error, Result, Store};
+use crate::{DiskStore, Error, Result};
 
-impl Store {
+impl DiskStore {
     /// Removes data files that the metadata does not list, and returns their number. No other
     /// operation removes them.
     ///

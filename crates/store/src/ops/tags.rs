@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use haul_parts::{Bucket, Key};
 
-use crate::{Error, Result, Store};
+use crate::{DiskStore, Error, Result};
 
-impl Store {
+impl DiskStore {
     /// Replaces the tags of an object. Its bytes, ETag, version and time stay the same.
     ///
     /// # Errors

@@ -4,10 +4,10 @@ use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
 use crate::meta::{KeyHistory, UploadRecord, upload_id_text};
 use crate::{
-    ChecksumOrigin, Error, Result, Store, UploadChecksum, UploadInfo, UploadOptions, UploadRef,
+    ChecksumOrigin, DiskStore, Error, Result, UploadChecksum, UploadInfo, UploadOptions, UploadRef,
 };
 
-impl Store {
+impl DiskStore {
     /// Creates an upload. Its id cannot be guessed.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 
 use haul_parts::ETag;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, PutOptions, ReadRange,
-    Store, WriteCondition, WriteOptions,
+    CompleteOptions, CopyOptions, CopySource, Deleted, DiskStore, Error, ListObjects, PutOptions,
+    ReadRange, WriteCondition, WriteOptions,
 };
 
 use crate::fixture::{Fixture, bucket, key, listed, options, part_number, pattern, read, stage};
@@ -34,7 +34,7 @@ fn zero_bytes_need_no_file() {
 #[test]
 fn a_folder_is_used_by_one_store() {
     let fixture = Fixture::new();
-    let error = Store::open(fixture.store_dir(), options()).unwrap_err();
+    let error = DiskStore::open(fixture.store_dir(), options()).unwrap_err();
     let pid = std::process::id();
     assert!(matches!(error, Error::Locked { pid: Some(found), .. } if found == pid), "{error}");
 }
@@ -283,7 +283,7 @@ fn open_with_format(format: u8) -> Error {
     transaction.open_table(meta).unwrap().insert("format", [format].as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let error = Store::open(&dir, options()).unwrap_err();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
     assert!(dir.join("data/000/000/0000000000000000").exists());
     error
 }
@@ -306,7 +306,7 @@ fn an_older_format_is_refused() {
 fn the_folder_is_made_with_all_that_leads_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let deep = dir.path().join("data/haul/store");
-    drop(Store::open(&deep, options()).unwrap());
+    drop(DiskStore::open(&deep, options()).unwrap());
     assert!(deep.join("meta.redb").exists());
     assert!(!deep.join("meta.redb.new").exists());
     {

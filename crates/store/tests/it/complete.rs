@@ -6,7 +6,7 @@ use haul_parts::{
     combine_full_object,
 };
 use haul_store::{
-    CompleteOptions, CompletedPart, Error, ObjectChecksum, PartInfo, Store, StoreOptions,
+    CompleteOptions, CompletedPart, DiskStore, Error, ObjectChecksum, PartInfo, StoreOptions,
     UploadOptions, UploadRef, WriteCondition,
 };
 
@@ -143,7 +143,7 @@ fn all_parts_but_the_last_have_a_minimum() {
     let bucket = fixture.bucket.clone();
     let list = listed(&parts);
     drop(fixture.store);
-    let store = Store::open(
+    let store = DiskStore::open(
         fixture.dir.path().join("store"),
         StoreOptions { limits, ..StoreOptions::default() },
     );

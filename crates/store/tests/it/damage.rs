@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haul_store::disk::FileId;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Error, Problem, ReadRange, Repair, Store, check,
+    CompleteOptions, CopyOptions, CopySource, DiskStore, Error, Problem, ReadRange, Repair, check,
 };
 
 use crate::fixture::{
@@ -14,9 +14,9 @@ use crate::fixture::{
 use crate::sim_disk::SimDisk;
 
 /// Creates a store with an object of one piece, one of two parts, a copy, and an open upload.
-fn filled() -> (SimDisk, Store) {
+fn filled() -> (SimDisk, DiskStore) {
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("checked");
     store.create_bucket(&bucket).unwrap();
     try_put(&store, &bucket, "one", &pattern(1, 1000)).unwrap();
@@ -133,7 +133,7 @@ fn strangers_among_the_data_files_are_named_and_stay() {
     assert_eq!(report.stranger_count, 8);
     assert!(strangers.iter().all(|name| dir.join(name).exists()));
     assert!(!dir.join("data/000/000/00000000000003ff").exists());
-    drop(Store::open(&dir, options()).unwrap());
+    drop(DiskStore::open(&dir, options()).unwrap());
     assert!(strangers.iter().all(|name| dir.join(name).exists()));
 }
 
@@ -146,7 +146,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     let (dir, bucket) = (fixture.store_dir(), fixture.bucket.clone());
     drop(fixture.store);
     let backup = std::fs::read(dir.join("meta.redb")).unwrap();
-    let store = Store::open(&dir, options()).unwrap();
+    let store = DiskStore::open(&dir, options()).unwrap();
     for number in 0..3 {
         try_put(&store, &bucket, &format!("new{number}"), &pattern(number, 5000)).unwrap();
     }
@@ -154,7 +154,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     let later = std::fs::read(dir.join("meta.redb")).unwrap();
 
     std::fs::write(dir.join("meta.redb"), backup).unwrap();
-    let store = Store::open(&dir, options()).unwrap();
+    let store = DiskStore::open(&dir, options()).unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 3);
     // A new file does not replace one of them either.
     try_put(&store, &bucket, "other", b"other").unwrap();
@@ -162,7 +162,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     drop(store);
 
     std::fs::write(dir.join("meta.redb"), later).unwrap();
-    let store = Store::open(&dir, options()).unwrap();
+    let store = DiskStore::open(&dir, options()).unwrap();
     for number in 0..3 {
         let found = read(&store, &bucket, &format!("new{number}"), ReadRange::Whole);
         assert_eq!(found, pattern(number, 5000));
@@ -181,7 +181,7 @@ fn opening_removes_what_the_metadata_let_go() {
     // The power fails while the reader holds the file.
     let after = disk.power_on(1);
     drop(reader);
-    let store = Store::open_on(Arc::new(after.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(after.clone()), options()).unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 0);
     assert_eq!(after.data_files().len(), before.len() - 1);
 }

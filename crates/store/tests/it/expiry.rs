@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use haul_store::{
-    BucketOptions, Clock, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule,
-    ObjectOwnership, PublicAccessBlock, RuleStatus, Store, StoreOptions,
+    BucketOptions, Clock, CorsConfiguration, CorsRule, DiskStore, LifecycleConfiguration,
+    LifecycleRule, ObjectOwnership, PublicAccessBlock, RuleStatus, StoreOptions,
 };
 
 use crate::fixture::{Fixture, bucket, key, options, try_put_part};
@@ -16,13 +16,13 @@ use crate::sim_disk::SimDisk;
 const DAY: u64 = 24 * 60 * 60;
 
 /// Creates a store with a clock in seconds that the test moves.
-fn store_with_clock() -> (Store, Arc<AtomicU64>, SimDisk) {
+fn store_with_clock() -> (DiskStore, Arc<AtomicU64>, SimDisk) {
     let seconds = Arc::new(AtomicU64::new(100 * DAY));
     let told = Arc::clone(&seconds);
     let clock = Clock::new(move || UNIX_EPOCH + Duration::from_secs(told.load(Ordering::SeqCst)));
     let disk = SimDisk::new();
     let store =
-        Store::open_on(Arc::new(disk.clone()), StoreOptions { clock, ..options() }).unwrap();
+        DiskStore::open_on(Arc::new(disk.clone()), StoreOptions { clock, ..options() }).unwrap();
     store.create_bucket(&bucket("expiry")).unwrap();
     (store, seconds, disk)
 }

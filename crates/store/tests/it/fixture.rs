@@ -5,14 +5,14 @@ use std::path::Path;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompletedPart, Error, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart, Store,
+    CompletedPart, DiskStore, Error, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart,
     StoreOptions, UploadOptions, UploadRef, WriteOptions,
 };
 use tempfile::TempDir;
 
 /// A store that is removed with its folder.
 pub(crate) struct Fixture {
-    pub(crate) store: Store,
+    pub(crate) store: DiskStore,
     pub(crate) bucket: Bucket,
     pub(crate) dir: TempDir,
 }
@@ -28,7 +28,7 @@ pub(crate) fn options() -> StoreOptions {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path().join("store"), options()).unwrap();
+        let store = DiskStore::open(dir.path().join("store"), options()).unwrap();
         let bucket = bucket("test-bucket");
         store.create_bucket(&bucket).unwrap();
         Self { store, bucket, dir }
@@ -42,7 +42,7 @@ impl Fixture {
     pub(crate) fn reopen(self) -> Self {
         let Self { store, bucket, dir } = self;
         drop(store);
-        let store = Store::open(dir.path().join("store"), options()).unwrap();
+        let store = DiskStore::open(dir.path().join("store"), options()).unwrap();
         Self { store, bucket, dir }
     }
 
@@ -105,12 +105,12 @@ pub(crate) fn part_number(number: u32) -> PartNumber {
 }
 
 /// Writes bytes with the default checksum, in two slices.
-pub(crate) fn stage(store: &Store, bytes: &[u8]) -> StagedPart {
+pub(crate) fn stage(store: &DiskStore, bytes: &[u8]) -> StagedPart {
     stage_with(store, bytes, &[ChecksumAlgorithm::Crc64Nvme])
 }
 
 pub(crate) fn stage_with(
-    store: &Store,
+    store: &DiskStore,
     bytes: &[u8],
     checksums: &[ChecksumAlgorithm],
 ) -> StagedPart {
@@ -123,7 +123,7 @@ pub(crate) fn stage_with(
     writer.finish().unwrap()
 }
 
-pub(crate) fn read(store: &Store, bucket: &Bucket, name: &str, range: ReadRange) -> Vec<u8> {
+pub(crate) fn read(store: &DiskStore, bucket: &Bucket, name: &str, range: ReadRange) -> Vec<u8> {
     let mut reader = store.read_object(bucket, &key(name), range).unwrap();
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -157,7 +157,7 @@ pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
 
 /// Puts an object, or returns the error.
 pub(crate) fn try_put(
-    store: &Store,
+    store: &DiskStore,
     bucket: &Bucket,
     name: &str,
     bytes: &[u8],
@@ -167,7 +167,7 @@ pub(crate) fn try_put(
 
 /// Puts a part, or returns the error.
 pub(crate) fn try_put_part(
-    store: &Store,
+    store: &DiskStore,
     upload: &UploadRef,
     number: u32,
     bytes: &[u8],
@@ -175,7 +175,7 @@ pub(crate) fn try_put_part(
     store.put_part(upload, part_number(number), try_stage(store, bytes)?, None)
 }
 
-fn try_stage(store: &Store, bytes: &[u8]) -> Result<StagedPart, Error> {
+fn try_stage(store: &DiskStore, bytes: &[u8]) -> Result<StagedPart, Error> {
     let mut writer = store.begin_part(WriteOptions {
         size_hint_bytes: Some(bytes.len() as u64),
         checksums: vec![ChecksumAlgorithm::Crc64Nvme],

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use haul_store::{Error, ReadRange, Repair, Store, check};
+use haul_store::{DiskStore, Error, ReadRange, Repair, check};
 
 use crate::fixture::{bucket, key, options, read};
 
@@ -81,7 +81,7 @@ fn what_a_killed_process_promised_is_there() {
         run_and_kill(&dir, round + 1, lines, &mut promises);
         let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
         assert!(report.is_sound(), "round {round}: {:?}", report.problems);
-        let store = Store::open(&dir, options()).unwrap();
+        let store = DiskStore::open(&dir, options()).unwrap();
         // A file may be linked but not committed: at most one per client.
         assert!(store.check().unwrap().orphan_count <= CLIENTS, "round {round}");
         store.sweep().unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use haul_store::{ListObjects, ListUploads, Store, UploadMarker};
+use haul_store::{DiskStore, ListObjects, ListUploads, UploadMarker};
 use proptest::prelude::*;
 
 use crate::fixture::{Fixture, bucket, key, options, part_number, try_put};
@@ -39,7 +39,7 @@ proptest! {
         delimiter in proptest::option::of(proptest::sample::select(vec!["/", "b", "a/", "é"])),
         size in 1..6_u16,
     ) {
-        let store = Store::open_on(Arc::new(SimDisk::new()), options()).unwrap();
+        let store = DiskStore::open_on(Arc::new(SimDisk::new()), options()).unwrap();
         let bucket = bucket("listed");
         store.create_bucket(&bucket).unwrap();
         for name in &keys {
@@ -166,7 +166,7 @@ fn parts_page_by_number() {
 fn many_objects_are_listed_page_by_page() {
     const FOLDERS: usize = 20;
     const FILES: usize = 250;
-    let store = Store::open_on(Arc::new(SimDisk::new()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(SimDisk::new()), options()).unwrap();
     let bucket = bucket("listed");
     store.create_bucket(&bucket).unwrap();
     // Several threads share commits.

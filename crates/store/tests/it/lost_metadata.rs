@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use haul_store::{Error, Repair, Store, check, data_files};
+use haul_store::{DiskStore, Error, Repair, check, data_files};
 
 use crate::fixture::{Fixture, bucket, options, pattern, try_put};
 use crate::sim_disk::SimDisk;
@@ -42,7 +42,7 @@ fn data_files_without_metadata_are_refused_and_stay() {
     std::fs::remove_file(dir.join("meta.redb")).unwrap();
     let before = contents(&dir);
     for _ in 0..2 {
-        let error = Store::open(&dir, options()).unwrap_err();
+        let error = DiskStore::open(&dir, options()).unwrap_err();
         assert!(matches!(error, Error::MetadataLost { files: 3, .. }), "{error:?}");
         let error = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap_err();
         assert!(matches!(error, Error::MetadataLost { files: 3, .. }), "{error:?}");
@@ -59,7 +59,7 @@ fn empty_metadata_is_damaged_and_not_made_new() {
     let (_temp, dir) = closed();
     std::fs::write(dir.join("meta.redb"), b"").unwrap();
     let before = contents(&dir);
-    let error = Store::open(&dir, options()).unwrap_err();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::MetadataDamaged { .. }), "{error:?}");
     assert!(contents(&dir) == before, "something changed");
 }
@@ -71,7 +71,7 @@ fn a_store_without_data_files_is_not_made_twice() {
     let dir = fixture.store_dir();
     drop(fixture.store);
     std::fs::remove_file(dir.join("meta.redb")).unwrap();
-    let error = Store::open(&dir, options()).unwrap_err();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::MetadataLost { files: 0, .. }), "{error:?}");
 }
 
@@ -81,30 +81,30 @@ fn metadata_of_another_store_is_refused() {
     let own = std::fs::read(dir.join("meta.redb")).unwrap();
     std::fs::copy(other.join("meta.redb"), dir.join("meta.redb")).unwrap();
     let before = contents(&dir.join("data"));
-    let error = Store::open(&dir, options()).unwrap_err();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: Some(_), .. }), "{error:?}");
     assert!(contents(&dir.join("data")) == before, "data files changed");
     // Without the identifying line beside the data files, their store is unknown.
     std::fs::remove_file(dir.join("data/store-id")).unwrap();
-    let error = Store::open(&dir, options()).unwrap_err();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: None, .. }), "{error:?}");
 
     std::fs::write(dir.join("meta.redb"), own).unwrap();
     let (path, line) = before.iter().find(|(path, _)| path.ends_with("store-id")).unwrap();
     std::fs::write(path, line).unwrap();
-    assert!(Store::open(&dir, options()).unwrap().check().unwrap().is_sound());
+    assert!(DiskStore::open(&dir, options()).unwrap().check().unwrap().is_sound());
 }
 
 #[test]
 fn a_simulated_disk_without_its_database_is_refused() {
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     store.create_bucket(&bucket("lost")).unwrap();
     try_put(&store, &bucket("lost"), "object", b"bytes").unwrap();
     drop(store);
     let files = disk.data_files();
     disk.lose_database();
-    let error = Store::open_on(Arc::new(disk.clone()), options()).unwrap_err();
+    let error = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap_err();
     assert!(matches!(error, Error::MetadataLost { files: 1, .. }), "{error:?}");
     assert_eq!(disk.data_files(), files);
 }

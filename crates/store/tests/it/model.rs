@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use haul_parts::ETag;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, ReadRange, Store,
+    CompleteOptions, CopyOptions, CopySource, Deleted, DiskStore, Error, ListObjects, ReadRange,
     UploadRef, WriteCondition,
 };
 
@@ -33,7 +33,7 @@ struct Model {
 }
 
 struct Client {
-    store: Store,
+    store: DiskStore,
     number: u64,
     dice: Random,
     model: Model,
@@ -233,7 +233,7 @@ impl Client {
 
 fn run(seed: u64) {
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     store.create_bucket(&bucket("model")).unwrap();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {

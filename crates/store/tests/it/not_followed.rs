@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use haul_store::{Error, ReadRange, Repair, Store, check, side_file};
+use haul_store::{DiskStore, Error, ReadRange, Repair, check, side_file};
 
 use crate::fixture::{Fixture, key, options, pattern};
 
@@ -25,7 +25,7 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
         let target =
             if matches!(name, "staging" | "data") { elsewhere.clone() } else { precious.clone() };
         symlink(&target, dir.join(name)).unwrap();
-        let error = Store::open(&dir, options()).unwrap_err();
+        let error = DiskStore::open(&dir, options()).unwrap_err();
         assert!(
             matches!(error, Error::NotPlain { found: "symbolic link", .. }),
             "{name}: {error:?}"
@@ -35,13 +35,13 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
         // A dangling link: nothing is created at its target.
         std::fs::remove_file(dir.join(name)).unwrap();
         symlink(temp.path().join("nowhere"), dir.join(name)).unwrap();
-        let error = Store::open(&dir, options()).unwrap_err();
+        let error = DiskStore::open(&dir, options()).unwrap_err();
         assert!(matches!(error, Error::NotPlain { .. }), "{name}: {error:?}");
         assert!(!temp.path().join("nowhere").exists(), "{name}");
 
         std::fs::remove_file(dir.join(name)).unwrap();
         fifo(&dir.join(name));
-        let error = Store::open(&dir, options()).unwrap_err();
+        let error = DiskStore::open(&dir, options()).unwrap_err();
         assert!(
             matches!(error, Error::NotPlain { found: "special file", .. }),
             "{name}: {error:?}"
@@ -82,7 +82,7 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
     }
     assert_eq!((report.orphan_count, report.stranger_count), (0, 5), "{:?}", report.strangers);
 
-    let store = Store::open(&dir, options()).unwrap();
+    let store = DiskStore::open(&dir, options()).unwrap();
     for name in ["fifo", "link"] {
         let mut reader = store.read_object(&bucket, &key(name), ReadRange::Whole).unwrap();
         let error = reader.read(&mut [0; 100]).unwrap_err();
@@ -107,7 +107,7 @@ fn data_files_in_a_linked_folder_are_not_read_or_removed() {
     let elsewhere = temp.path().join("elsewhere");
     std::fs::rename(dir.join("data/000"), &elsewhere).unwrap();
     symlink(&elsewhere, dir.join("data/000")).unwrap();
-    let store = Store::open(&dir, options()).unwrap();
+    let store = DiskStore::open(&dir, options()).unwrap();
     let mut reader = store.read_object(&bucket, &key("object"), ReadRange::Whole).unwrap();
     assert!(matches!(reader.read(&mut [0; 10]).unwrap_err(), Error::NotPlain { .. }));
     drop(reader);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use haul_parts::Bucket;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Error, ListObjects, ReadRange, Store, UploadOptions,
-    WriteCondition, WriteOptions,
+    CompleteOptions, CopyOptions, CopySource, DiskStore, Error, ListObjects, ReadRange,
+    UploadOptions, WriteCondition, WriteOptions,
 };
 use promises::{Object, Phase, Promises, Upload};
 use workload::{Client, Company, Hours};
@@ -21,7 +21,7 @@ use crate::fixture::{bucket, key, listed, options, pattern, read, try_put, try_p
 use crate::sim_disk::{Fault, SimDisk};
 
 /// Runs a few of every kind of operation, until all are done or the power fails.
-fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
+fn script(store: &DiskStore, promises: &mut Promises) -> Result<(), Error> {
     let bucket = bucket("power");
     store.create_bucket(&bucket)?;
     for (name, bytes) in
@@ -74,7 +74,7 @@ fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     Ok(())
 }
 
-fn delete(store: &Store, bucket: &Bucket, name: &str) -> Result<(), Error> {
+fn delete(store: &DiskStore, bucket: &Bucket, name: &str) -> Result<(), Error> {
     store.delete_object(bucket, &key(name), WriteCondition::Always).map(drop)
 }
 
@@ -83,7 +83,7 @@ fn run_script(fault: Fault) -> (SimDisk, Promises, Result<(), Error>) {
     let disk = SimDisk::new();
     disk.set_fault(fault);
     let mut promises = Promises::default();
-    let result = Store::open_on(Arc::new(disk.clone()), options())
+    let result = DiskStore::open_on(Arc::new(disk.clone()), options())
         .and_then(|store| script(&store, &mut promises));
     (disk, promises, result)
 }
@@ -133,7 +133,7 @@ fn a_cut_at_every_step_of_opening_again_loses_nothing() {
 
 /// Opens the store, waits until all released files are removed, and closes it.
 fn open(disk: &SimDisk) -> Result<(), Error> {
-    Store::open_on(Arc::new(disk.clone()), options()).map(|store| store.settle())
+    DiskStore::open_on(Arc::new(disk.clone()), options()).map(|store| store.settle())
 }
 
 /// All operations that write run in a random order, which the seed determines.
@@ -179,7 +179,7 @@ struct Run {
 fn run_workload(seed: u64, power: Power) -> Run {
     let disk = SimDisk::new();
     let hours = Hours::default();
-    let store = Store::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
     store.create_bucket(&bucket("power")).unwrap();
     let first = disk.steps();
     if let Power::GoesAfter(steps) = power {
@@ -208,7 +208,7 @@ fn after_a_failed_sync_nothing_is_written_and_nothing_lost() {
         let disk = SimDisk::new();
         disk.set_fault(Fault::SyncFailsFrom(step));
         let mut promises = Promises::default();
-        let Ok(store) = Store::open_on(Arc::new(disk.clone()), options()) else { continue };
+        let Ok(store) = DiskStore::open_on(Arc::new(disk.clone()), options()) else { continue };
         if script(&store, &mut promises).is_err() {
             stopped += 1;
             let refused = try_put(&store, &bucket("power"), "more", b"more").unwrap_err();
@@ -230,7 +230,7 @@ fn a_cut_under_several_clients_loses_nothing() {
     for round in 0..60 {
         let disk = SimDisk::new();
         let hours = Hours::default();
-        let store = Store::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
+        let store = DiskStore::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
         store.create_bucket(&bucket("power")).unwrap();
         let mut dice = Random::new(round);
         disk.set_fault(Fault::CutAt(disk.steps() + 20 + dice.below(600)));
@@ -260,7 +260,7 @@ fn a_cut_under_several_clients_loses_nothing() {
 fn removed_files_that_the_metadata_forgot_stay_removed() {
     const FOLDER_FILES: usize = 1024;
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("power");
     store.create_bucket(&bucket).unwrap();
     for number in 0..FOLDER_FILES {
@@ -274,7 +274,7 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
     try_put(&store, &bucket, "after", b"bytes").unwrap();
     for seed in 0..8 {
         let found = disk.power_on(seed);
-        let store = Store::open_on(Arc::new(found.clone()), options()).unwrap();
+        let store = DiskStore::open_on(Arc::new(found.clone()), options()).unwrap();
         assert_eq!(store.check().unwrap().orphan_count, 0, "seed {seed}");
         assert_eq!(found.data_files().len(), FOLDER_FILES - 300 + 1, "seed {seed}");
     }
@@ -284,7 +284,7 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
 fn a_full_disk_refuses_writes_and_recovers() {
     let disk = SimDisk::new();
     disk.set_capacity(Some(8 << 20));
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("power");
     store.create_bucket(&bucket).unwrap();
     let kept = pattern(1, 5000);
@@ -316,7 +316,7 @@ fn a_full_disk_refuses_writes_and_recovers() {
 fn a_disk_full_of_metadata_refuses_and_recovers() {
     let disk = SimDisk::new();
     disk.set_capacity(Some(8 << 20));
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("power");
     store.create_bucket(&bucket).unwrap();
     let mut put = 0;
@@ -340,7 +340,7 @@ fn a_disk_full_of_metadata_refuses_and_recovers() {
     drop(store);
     let full_bytes = disk.used_bytes();
     disk.set_capacity(Some(full_bytes + (64 << 10)));
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     assert!(disk.used_bytes() < full_bytes / 2, "{} of {full_bytes}", disk.used_bytes());
     try_put(&store, &bucket, "room", b"").unwrap();
     assert_eq!(store.check().unwrap().objects, 1);

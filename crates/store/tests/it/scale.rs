@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use haul_store::{CompleteOptions, PartInfo, ReadRange, Store, UploadRef, WriteCondition};
+use haul_store::{CompleteOptions, DiskStore, PartInfo, ReadRange, UploadRef, WriteCondition};
 
 use crate::fixture::{
     PART_MIN_BYTES, bucket, key, listed, options, part_number, pattern, read, try_put_part,
@@ -14,7 +14,7 @@ const PARTS: u32 = 10_000;
 const SENDERS: u32 = 32;
 
 /// Uploads 10,000 small parts from several senders.
-fn upload_parts(store: &Store, upload: &UploadRef) -> Vec<PartInfo> {
+fn upload_parts(store: &DiskStore, upload: &UploadRef) -> Vec<PartInfo> {
     let senders: Vec<_> = (0..SENDERS)
         .map(|sender| {
             let (store, upload) = (store.clone(), upload.clone());
@@ -41,7 +41,7 @@ fn part_bytes(number: u32) -> Vec<u8> {
 #[test]
 fn ten_thousand_parts_complete_without_writing_data() {
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("scale");
     store.create_bucket(&bucket).unwrap();
     let upload =

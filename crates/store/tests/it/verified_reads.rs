@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haul_store::disk::FileId;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Error, ReadRange, Store, UploadOptions, UploadRef,
+    CompleteOptions, CopyOptions, CopySource, DiskStore, Error, ReadRange, UploadOptions, UploadRef,
 };
 use proptest::prelude::*;
 
@@ -18,9 +18,9 @@ const SPAN_BYTES: usize = 64 << 10;
 const OBJECT_BYTES: usize = 3 * SPAN_BYTES + 1000;
 
 /// Creates a store with one object in file 0.
-fn one_object() -> (SimDisk, Store) {
+fn one_object() -> (SimDisk, DiskStore) {
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
     store.create_bucket(&bucket("verified")).unwrap();
     try_put(&store, &bucket("verified"), "object", &pattern(1, OBJECT_BYTES)).unwrap();
     (disk, store)
@@ -28,7 +28,7 @@ fn one_object() -> (SimDisk, Store) {
 
 /// Reads with a buffer of this size until the reader fails or ends.
 fn read_until(
-    store: &Store,
+    store: &DiskStore,
     name: &str,
     range: ReadRange,
     buffer_bytes: usize,
@@ -44,7 +44,7 @@ fn read_until(
     }
 }
 
-fn upload(store: &Store, name: &str) -> UploadRef {
+fn upload(store: &DiskStore, name: &str) -> UploadRef {
     let options = UploadOptions::default();
     store.create_multipart_upload(&bucket("verified"), &key(name), options).unwrap().upload
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haul_parts::{Bucket, ETag};
-use haul_store::{Error, LifecycleConfiguration, ReadRange, Store, UploadRef};
+use haul_store::{DiskStore, Error, LifecycleConfiguration, ReadRange, UploadRef};
 
 use crate::fixture::{bucket, key, options, part_number, read, try_put};
 use crate::sim_disk::SimDisk;
@@ -79,7 +79,7 @@ impl Upload {
         self.phase.acknowledged == Phase::Open
     }
 
-    fn verify(&self, store: &Store, case: &str) {
+    fn verify(&self, store: &DiskStore, case: &str) {
         let upload = &self.upload;
         let page = match store.list_parts(upload, None, None) {
             Ok(page) => Some(page),
@@ -141,7 +141,7 @@ impl Promises {
     /// Opens the disk again after a cut and checks every promise.
     pub(super) fn verify(&self, disk: &SimDisk, seed: u64, case: &str) {
         let disk = disk.power_on(seed);
-        let store = Store::open_on(Arc::new(disk.clone()), options())
+        let store = DiskStore::open_on(Arc::new(disk.clone()), options())
             .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
         let report = store.check().unwrap();
         assert!(report.is_sound(), "{case}: {:?}", report.problems);
@@ -185,7 +185,7 @@ impl Promises {
     }
 }
 
-fn look(store: &Store, bucket: &Bucket, name: &str, case: &str) -> Option<Object> {
+fn look(store: &DiskStore, bucket: &Bucket, name: &str, case: &str) -> Option<Object> {
     match store.read_object(bucket, &key(name), ReadRange::Whole) {
         Ok(reader) => {
             let tag = reader.object().attributes.tags.get("tag").cloned();

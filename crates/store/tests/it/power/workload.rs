@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use haul_store::{
-    Clock, CompleteOptions, CopyOptions, CopySource, Error, LifecycleConfiguration, LifecycleRule,
-    RuleStatus, Store, StoreOptions, UploadOptions, WriteCondition,
+    Clock, CompleteOptions, CopyOptions, CopySource, DiskStore, Error, LifecycleConfiguration,
+    LifecycleRule, RuleStatus, StoreOptions, UploadOptions, WriteCondition,
 };
 
 use super::promises::{Object, Phase, Promises, Upload, completed};
@@ -55,7 +55,7 @@ pub(super) enum Company {
 }
 
 pub(super) struct Client {
-    pub(super) store: Store,
+    pub(super) store: DiskStore,
     pub(super) number: u64,
     pub(super) dice: Random,
     pub(super) hours: Hours,
@@ -69,7 +69,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(
-        store: Store,
+        store: DiskStore,
         number: u64,
         seed: u64,
         hours: Hours,
