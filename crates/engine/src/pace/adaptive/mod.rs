@@ -37,7 +37,7 @@ const EPOCH_ROUNDS: u32 = 2;
 ///
 /// On a free link both grow alike, up to the limit that fills it. On a full link that others share,
 /// more requests only take from the others: of `n` equal transfers, the growth is `1 - 1/n` at
-/// most. Two of them do not outbid each other, and one that has less than half of theirs gets more.
+/// most. Two of them hardly outbid each other, and one that has less than half of theirs gets more.
 const GROWTH_MIN: f64 = 0.5;
 
 /// The gain of a higher limit, below which nothing between it and the limit before is tried.
