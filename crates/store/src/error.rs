@@ -274,7 +274,7 @@ pub enum Error {
         /// The client's checksum; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
         claimed: Checksum,
         /// The checksum of the bytes, by the same algorithm.
-        computed: Checksum,
+        computed: Box<Checksum>,
     },
     /// The checksum of the object differs from the one in Complete. AWS spells the algorithm in
     /// lower case here.
@@ -286,7 +286,7 @@ pub enum Error {
         /// The client's checksum.
         claimed: Checksum,
         /// The checksum of the parts together, by the upload's algorithm.
-        computed: Checksum,
+        computed: Box<Checksum>,
     },
     /// The caller names a checksum that it did not request while writing. A bug of the caller.
     #[error("the {algorithm} of these bytes was not computed while they were written")]

@@ -257,7 +257,9 @@ impl StagedPart {
         match self.checksum(algorithm) {
             None => Err(Error::ChecksumNotComputed { algorithm }),
             Some(computed) if computed == *given => Ok(()),
-            Some(computed) => Err(Error::BadDigest { claimed: *given, computed }),
+            Some(computed) => {
+                Err(Error::BadDigest { claimed: *given, computed: Box::new(computed) })
+            }
         }
     }
 

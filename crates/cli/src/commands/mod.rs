@@ -65,7 +65,7 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Sweep(args) => sweep::run(&store, &args, mode).await,
         Command::Lifecycle(args) => lifecycle::run(&store, &args, mode).await,
         Command::Resume(args) => resume::run(&store, args, mode).await,
-        Command::Abort(args) => abort::run(&store, &args, mode).await,
+        Command::Abort(args) => Box::pin(abort::run(&store, &args, mode)).await,
         Command::Forget(args) => forget::run(&store, &args, mode).await,
         Command::Ls(args) => ls::run(&store, args, mode).await,
         Command::Stat(args) => noted(mode, stat::run(&store, &args.object, mode)).await,

@@ -331,7 +331,7 @@ fn ceph_rgw_takes_and_returns_objects_under_customers_keys() {
     assert_silent(&copied);
     assert_eq!(event(&copied, "copied")["method"], "streamed");
     assert_eq!(read_with(&scene, "file-copy", OTHER), scene.sample.sha256);
-    let mut command = copy(&scene.world, &scene.store, &format!("{from}-copy"), "back");
+    let mut command = copy(&scene.world, &scene.store, format!("{from}-copy"), "back");
     assert_silent(&succeed(command.args(["--sse-c-key-file", "other.key", "-vvv"])));
     let back = haul_testkit::files::sha256(&scene.world.path("back")).unwrap();
     assert_eq!(back, scene.sample.sha256);

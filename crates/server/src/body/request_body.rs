@@ -44,7 +44,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 const DRAIN_IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// The reason why a body broke off. The reader sees only an opaque error of `s3s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BrokenBody {
     #[error("the sender was too slow")]
     Stalled,
@@ -55,9 +55,9 @@ pub(crate) enum BrokenBody {
     #[error("the connection ended before the body did")]
     CutShort,
     #[error("the {} of the document is another", claimed.algorithm())]
-    Digest { claimed: Checksum, computed: Checksum },
+    Digest { claimed: Checksum, computed: Box<Checksum> },
     #[error("the document is another than the signed one")]
-    Payload { claimed: Checksum, computed: Checksum },
+    Payload { claimed: Checksum, computed: Box<Checksum> },
 }
 
 impl BrokenBody {
@@ -75,7 +75,7 @@ impl BrokenBody {
             ),
             Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
             Self::Digest { claimed, computed } => bad_digest(&claimed, &computed),
-            Self::Payload { claimed, computed } => payload_hash::mismatch(claimed, computed),
+            Self::Payload { claimed, computed } => payload_hash::mismatch(claimed, *computed),
         }
     }
 }
@@ -90,7 +90,7 @@ pub(crate) struct BodyFate {
 impl BodyFate {
     /// Returns the reason why the body broke off, if it did.
     pub(crate) fn broken(&self) -> Option<BrokenBody> {
-        self.broken.get().copied()
+        self.broken.get().cloned()
     }
 
     /// Returns whether the body was dropped and is not being drained. The connection cannot be
@@ -101,7 +101,7 @@ impl BodyFate {
     }
 
     fn set(&self, broken: BrokenBody) -> BrokenBody {
-        *self.broken.get_or_init(|| broken)
+        self.broken.get_or_init(|| broken).clone()
     }
 }
 
@@ -281,9 +281,9 @@ impl DocumentCheck {
         let same_algorithm = |computed: &&Checksum| computed.algorithm() == claimed.algorithm();
         match computed.iter().find(same_algorithm) {
             Some(&computed) if self.claims.payload_sha256 == Some(claimed) => {
-                Err(BrokenBody::Payload { claimed, computed })
+                Err(BrokenBody::Payload { claimed, computed: Box::new(computed) })
             }
-            Some(&computed) => Err(BrokenBody::Digest { claimed, computed }),
+            Some(&computed) => Err(BrokenBody::Digest { claimed, computed: Box::new(computed) }),
             None => unreachable!("every claim has its hash computed"),
         }
     }

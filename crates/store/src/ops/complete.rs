@@ -291,6 +291,6 @@ fn check_object_checksum(
     if given == value && given_type == expected && same_count {
         Ok(())
     } else {
-        Err(Error::BadObjectDigest { claimed: given, computed: value })
+        Err(Error::BadObjectDigest { claimed: given, computed: Box::new(value) })
     }
 }

@@ -275,8 +275,8 @@ fn full_object_checksums_are_combined_and_compared() {
         let wrong = Hasher::checksum(algorithm, b"something else");
         let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
         assert!(
-            matches!(error, Error::BadObjectDigest { claimed, computed }
-                if claimed == wrong && computed == right),
+            matches!(&error, Error::BadObjectDigest { claimed, computed }
+                if *claimed == wrong && **computed == right),
             "{error}"
         );
         let composite =

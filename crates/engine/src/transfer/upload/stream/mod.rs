@@ -101,7 +101,7 @@ async fn run(
         Ok(Prepared::OnePiece { pass, bytes, creates }) => {
             earlier::forget(&context, journal, &creates).await;
             context.progress.set_size(bytes.payload.size_bytes());
-            return single::put_read(&context, pass, bytes, stop).await;
+            return single::put_read(&context, pass, *bytes, stop).await;
         }
         Err(error) if is_new => {
             journal.forget(&context);
@@ -115,7 +115,7 @@ async fn run(
 
 /// The result of the preparation.
 enum Prepared {
-    OnePiece { pass: Pass, bytes: ReadBytes, creates: LostCreates },
+    OnePiece { pass: Pass, bytes: Box<ReadBytes>, creates: LostCreates },
     Parts(Box<Start>),
 }
 
@@ -167,7 +167,7 @@ async fn prepare(
                 .await
                 .map_err(|error| Error::of_store(&context.object, error))?;
         }
-        let bytes = whole(context, &window).await?;
+        let bytes = Box::new(whole(context, &window).await?);
         return Ok(Prepared::OnePiece { pass, bytes, creates });
     }
     let start = Start::of_stream(ReadAhead::new(feed, pass), parts, earlier, creates);
