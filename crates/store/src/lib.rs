@@ -10,10 +10,10 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), haul_store::Error> {
-//! use haul_store::{PutOptions, ReadRange, Store, StoreOptions, WriteOptions};
+//! use haul_store::{DiskStore, PutOptions, ReadRange, StoreOptions, WriteOptions};
 //! # let bucket = haul_parts::Bucket::new("demo").expect("a good name");
 //! # let key = haul_parts::Key::new("hello").expect("a good key");
-//! let store = Store::open("/var/lib/haul", StoreOptions::default())?;
+//! let store = DiskStore::open("/var/lib/haul", StoreOptions::default())?;
 //! store.create_bucket(&bucket)?;
 //! let mut writer = store.begin_part(WriteOptions::default())?;
 //! writer.write(b"hello")?;
