@@ -27,16 +27,14 @@ fn most_in_flight(scene: &Scene, kind: Kind) -> usize {
     seen.iter().filter(|it| it.kind == kind).map(|it| it.in_flight).max().unwrap_or_default()
 }
 
+/// How the limit moves is tested in virtual time; an upload long enough to move it would send
+/// half a gigabyte.
 #[test]
-fn auto_finds_more_requests_than_the_start_for_an_upload() {
+fn an_upload_with_auto_arrives_whole() {
     let scene = Scene::of_file(MIB);
-    let many = scene.world.sample("many", 56 * PART);
-    delay(&scene, Kind::UploadPart);
+    let many = scene.world.sample("many", 8 * PART);
     let url = format!("s3://{}/many", scene.bucket);
-    let words = ["many", &url, "--part-size", "5MiB", "--concurrency", "auto"];
-    let finished = cp(&scene, &words);
-    let log = &finished.stderr;
-    assert!(log.contains("concurrency: 24 requests in flight"), "{log}");
+    cp(&scene, &["many", &url, "--part-size", "5MiB", "--concurrency", "auto"]);
     assert_eq!(read_back(&scene.store, &scene.bucket, "many").sha256, many.sha256);
 }
 
@@ -70,9 +68,10 @@ fn a_number_is_a_fixed_limit() {
 #[test]
 fn four_processes_at_a_throttling_store_all_finish_whole() {
     let scene = Scene::of_file(MIB);
-    for after in [10, 30, 50, 70] {
+    // Fewer in a row than the attempts of a part: they may all meet the same part.
+    for after in [10, 25, 40, 55, 70, 85] {
         let busy = Rule::on(Kind::UploadPart, Fault::slow_down());
-        scene.proxy.add(busy.after(after).times(10));
+        scene.proxy.add(busy.after(after).times(4));
     }
     let samples: Vec<_> =
         (0..4).map(|name| scene.world.sample(&format!("file{name}"), 24 * PART + name)).collect();
@@ -95,6 +94,6 @@ fn four_processes_at_a_throttling_store_all_finish_whole() {
         assert_eq!(found.sha256, sample.sha256);
     }
     let refused = scene.proxy.seen().iter().filter(|it| it.fault.is_some()).count();
-    assert_eq!(refused, 40, "the store refused");
+    assert_eq!(refused, 24, "the store refused");
     assert_no_upload_left(&scene.store, &scene.bucket);
 }

@@ -404,7 +404,7 @@ fn lifecycle_failures_are_told_apart() {
     // The store answers 200 to the PUT and does not keep the rule.
     let taken =
         Fault::Answer { status: 200, headers: vec![], body: String::new(), after: Duration::ZERO };
-    scene.proxy.add(Rule::on(Kind::Other, taken).after(1));
+    scene.proxy.add(Rule::on(Kind::Other, taken));
     let dropped = haul(&scene, &scene.store, &words);
     assert_eq!(dropped.code(), Some(1), "{}", dropped.stdout);
     assert!(dropped.stderr.contains("does not keep haul-abort-incomplete"), "{}", dropped.stderr);
