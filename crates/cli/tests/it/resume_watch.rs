@@ -55,6 +55,18 @@ fn watch_until_renewed(chain: &Chain, words: &[&str]) {
     assert_eq!(finished.code(), Some(0), "{}", fs::read_to_string(output).unwrap());
 }
 
+/// Starts a download whose credentials end before it is complete.
+fn with_paused_download() -> Chain {
+    let chain = Chain::new(GIVES);
+    succeed(&mut chain.command());
+    chain.ends_a_after(3);
+    let url = format!("s3://{}/{KEY}", chain.scene.bucket);
+    let words = ["cp", &url, "back", "--part-size", "5MiB", "--max-attempts", "2"];
+    let paused = finish(chain.haul().args(words));
+    assert_eq!(paused.code(), Some(3), "{}", paused.stderr);
+    chain
+}
+
 #[test]
 fn an_upload_waits_for_renewed_credentials() {
     let chain = Chain::new(GIVES);
@@ -69,13 +81,7 @@ fn an_upload_waits_for_renewed_credentials() {
 
 #[test]
 fn a_download_waits_for_renewed_credentials() {
-    let chain = Chain::new(GIVES);
-    succeed(&mut chain.command());
-    chain.ends_a_after(3);
-    let url = format!("s3://{}/{KEY}", chain.scene.bucket);
-    let words = ["cp", &url, "back", "--part-size", "5MiB", "--max-attempts", "2"];
-    let paused = finish(chain.haul().args(words));
-    assert_eq!(paused.code(), Some(3), "{}", paused.stderr);
+    let chain = with_paused_download();
     watch_until_renewed(&chain, &["--max-attempts", "2"]);
     let read = |path| fs::read(path).unwrap();
     assert!(read(chain.scene.world.path("back")) == read(chain.scene.sample.path.clone()));
@@ -124,13 +130,7 @@ fn a_tree_pauses_when_its_credentials_end_and_is_continued() {
 /// waited forever for one that nothing cures.
 #[test]
 fn a_watch_ends_at_a_refusal_that_no_wait_cures() {
-    let chain = Chain::new(GIVES);
-    succeed(&mut chain.command());
-    chain.ends_a_after(3);
-    let url = format!("s3://{}/{KEY}", chain.scene.bucket);
-    let words = ["cp", &url, "back", "--part-size", "5MiB", "--max-attempts", "2"];
-    let paused = finish(chain.haul().args(words));
-    assert_eq!(paused.code(), Some(3), "{}", paused.stderr);
+    let chain = with_paused_download();
     fs::write(chain.scene.world.path("renewed"), "").unwrap();
     let refused = Fault::error(400, "InvalidRequest");
     chain.scene.proxy.add(Rule::on_any(refused).signed_with("Credential=KEYB/").always());

@@ -9,10 +9,9 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use haul_parts::{Bucket, ChecksumAlgorithm, Hasher};
+use haul_parts::Bucket;
 
-use super::lifecycle::is_checksum;
+use super::content_md5::replace_checksum;
 use super::sdk_error::convert as failed;
 use crate::remote::{
     DeleteEntry, DeleteResults, DeletedObject, Operation, StoreError, StoreErrorKind,
@@ -41,7 +40,7 @@ pub(super) async fn delete_objects(
         .bucket(bucket.as_str())
         .delete(delete)
         .customize()
-        .mutate_request(sign_with_md5)
+        .mutate_request(replace_checksum)
         .send()
         .await
         .map_err(|error| failed(OPERATION, error))?;
@@ -55,19 +54,6 @@ pub(super) async fn delete_objects(
         answered.add(error.key(), error.version_id(), Err(refusal));
     }
     Ok(entries.iter().map(|entry| answered.result(entry)).collect())
-}
-
-/// Replaces the SDK's checksum of the body with `Content-MD5`.
-fn sign_with_md5(request: &mut HttpRequest) {
-    let Some(body) = request.body().bytes() else { return };
-    let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, body).to_base64();
-    let headers = request.headers_mut();
-    let checksums: Vec<String> =
-        headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
-    for name in checksums {
-        headers.remove(name.as_str());
-    }
-    headers.insert("content-md5", md5);
 }
 
 /// A store's result for one key: whether it created a delete marker, or the code and message of its

@@ -8,12 +8,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::DateTime;
-use haul_parts::{ChecksumAlgorithm, Hasher};
 use jiff::Timestamp;
 
-use super::lifecycle::is_checksum;
+use super::content_md5::replace_checksum;
 use super::sdk_error::convert as failed;
 use crate::remote::{ObjectRef, Operation, StoreError, StoreErrorKind};
 
@@ -36,7 +34,7 @@ pub(super) async fn put_tagging(
         .key(object.key.as_str())
         .tagging(tagging)
         .customize()
-        .mutate_request(with_content_md5)
+        .mutate_request(replace_checksum)
         .send()
         .await;
     sent.map(drop).map_err(|error| failed(operation, error))
@@ -58,7 +56,7 @@ pub(super) async fn put_retention(
         .key(object.key.as_str())
         .retention(retention)
         .customize()
-        .mutate_request(with_content_md5)
+        .mutate_request(replace_checksum)
         .send()
         .await;
     sent.map(drop).map_err(|error| failed(Operation::PutObjectRetention, error))
@@ -78,21 +76,8 @@ pub(super) async fn put_legal_hold(
         .key(object.key.as_str())
         .legal_hold(hold)
         .customize()
-        .mutate_request(with_content_md5)
+        .mutate_request(replace_checksum)
         .send()
         .await;
     sent.map(drop).map_err(|error| failed(Operation::PutObjectLegalHold, error))
-}
-
-/// Replaces the checksum of a document that is about to be signed by its MD5.
-fn with_content_md5(request: &mut HttpRequest) {
-    let body = request.body().bytes().unwrap_or_default();
-    let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, body).to_base64();
-    let headers = request.headers_mut();
-    let checksums: Vec<String> =
-        headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
-    for name in checksums {
-        headers.remove(name.as_str());
-    }
-    headers.insert("content-md5", md5);
 }

@@ -15,8 +15,9 @@ use aws_sdk_s3::types::{
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use haul_parts::{Bucket, ChecksumAlgorithm, Hasher};
+use haul_parts::Bucket;
 
+use super::content_md5::replace_checksum;
 use super::sdk_error::convert as failed;
 use crate::remote::{LifecycleDocument, Operation, StoreError, StoreErrorKind};
 
@@ -106,24 +107,9 @@ pub(super) async fn put(
 
 /// Replaces the body of a request that is about to be signed.
 fn carry(request: &mut HttpRequest, xml: &str) {
-    let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, xml.as_bytes()).to_base64();
-    let headers = request.headers_mut();
-    // The SDK's checksum covers its own body; every store accepts the older Content-MD5.
-    let checksums: Vec<String> =
-        headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
-    for name in checksums {
-        headers.remove(name.as_str());
-    }
-    headers.insert("content-md5", md5);
-    headers.insert("content-length", xml.len().to_string());
     *request.body_mut() = SdkBody::from(xml.to_owned());
-}
-
-/// Returns whether a header has a checksum that the SDK computed.
-pub(super) fn is_checksum(name: &str) -> bool {
-    name.starts_with("x-amz-checksum-")
-        || name == "x-amz-sdk-checksum-algorithm"
-        || name == "x-amz-trailer"
+    request.headers_mut().insert("content-length", xml.len().to_string());
+    replace_checksum(request);
 }
 
 /// Sends DeleteBucketLifecycle.

@@ -13,6 +13,7 @@ mod aws;
 mod bare;
 mod clock;
 mod connect;
+mod content_md5;
 mod control;
 mod convert;
 mod copy;

@@ -10,6 +10,9 @@
 //! those that announced most are displaced, the earliest first, until the others have room for
 //! everything they announced. A displaced holder is answered `503 SlowDown`, which every client
 //! retries.
+//!
+//! A request that sends chunk after chunk keeps its room between them while others wait. Otherwise
+//! those would take it, and the request would wait for idle holders again with each chunk.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -80,6 +83,7 @@ impl HeldRoom {
             access_key_id: AccessKeyId::default(),
             allowed_bytes: 0,
             taken: None,
+            used_bytes: 0,
             asking: None,
             patience: None,
         }
@@ -194,6 +198,8 @@ pub(crate) struct Holding {
     access_key_id: AccessKeyId,
     allowed_bytes: usize,
     taken: Option<Taken>,
+    /// The bytes of `taken` that hold something; the rest is kept for the next chunk.
+    used_bytes: usize,
     asking: Option<Take>,
     patience: Option<Pin<Box<Sleep>>>,
 }
@@ -216,8 +222,14 @@ impl Holding {
             return Poll::Ready(Err(Displaced));
         }
         let own_bytes = self.taken.as_ref().map_or(0, Taken::bytes);
+        let missing_bytes = bytes.saturating_sub(own_bytes - self.used_bytes);
+        if missing_bytes == 0 {
+            self.used_bytes += bytes;
+            self.progress(bytes);
+            return Poll::Ready(Ok(()));
+        }
         let asking = self.asking.get_or_insert_with(|| {
-            self.room.room.take_more(access_key_id, own_bytes, bytes, self.announced_bytes)
+            self.room.room.take_more(access_key_id, own_bytes, missing_bytes, self.announced_bytes)
         });
         if let Poll::Ready(more) = Pin::new(asking).poll(cx) {
             self.asking = None;
@@ -226,6 +238,7 @@ impl Holding {
                 Some(taken) => taken.absorb(more),
                 None => self.taken = Some(more),
             }
+            self.used_bytes += bytes;
             self.progress(bytes);
             return Poll::Ready(Ok(()));
         }
@@ -249,9 +262,14 @@ impl Holding {
         if displaced { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Releases all room, because the held bytes have been passed on.
+    /// Releases all room, because the held bytes have been passed on; keeps it for the next chunk
+    /// while others wait.
     pub(crate) fn release(&mut self) {
         self.allowed_bytes = 0;
+        self.used_bytes = 0;
+        if self.taken.is_some() && self.room.room.is_waited_for() {
+            return;
+        }
         self.leave();
         self.taken = None;
     }
@@ -426,6 +444,30 @@ mod tests {
         assert!(!is_displaced(&mut busy));
         assert!(busy.finish().is_some());
         assert_eq!(take(&mut waiting, "two", 900_000).await, Ok(()));
+    }
+
+    /// Regression: each chunk of an upload waited anew for idle holders, because those that waited
+    /// took its room in between. A PUT of 2 MB beside 80 slow senders took 12.6 s.
+    #[tokio::test(start_paused = true)]
+    async fn room_is_kept_between_chunks_while_others_wait() {
+        let room = HeldRoom::new(600_000);
+        let (mut fast, mut slow) = (room.holding(200_000), room.holding(600_000));
+        take(&mut fast, "one", 100_000).await.unwrap();
+        fast.release();
+        take(&mut slow, "one", 600_000).await.expect("room that no one waits for is released");
+        slow.release();
+        take(&mut fast, "one", 100_000).await.unwrap();
+        wait_for_room(&mut slow, 600_000, PATIENCE).await;
+        fast.release();
+        wait_for_room(&mut slow, 600_000, PATIENCE).await;
+        assert_eq!(take(&mut fast, "one", 60_000).await, Ok(()));
+        assert_eq!(take(&mut fast, "one", 40_000).await, Ok(()), "the room of the first chunk");
+        fast.release();
+        // Kept room makes way like any other.
+        wait_for_room(&mut slow, 600_000, IDLE_TIME + PATIENCE).await;
+        assert_eq!(take(&mut fast, "one", 100_000).await, Err(Displaced));
+        drop(fast);
+        assert_eq!(take(&mut slow, "waiting", 600_000).await, Ok(()));
     }
 
     /// Two requests that each hold half of the room and want more would otherwise wait for each

@@ -99,6 +99,11 @@ impl Room {
         Take { room: self.clone(), want, number: None }
     }
 
+    /// Returns whether a request waits for room.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.state().queue.iter().any(|asking| !asking.granted)
+    }
+
     fn state(&self) -> MutexGuard<'_, RoomState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -111,3 +111,85 @@ impl Framing {
 fn invalid(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::s3::transport::Io;
+
+    impl Io for DuplexStream {
+        fn is_forwarded(&self) -> bool {
+            false
+        }
+    }
+
+    /// Returns a connection whose peer has sent `wire` and closed it.
+    async fn received(wire: &str) -> BufferedIo {
+        let (mut peer, io) = duplex(1024);
+        peer.write_all(wire.as_bytes()).await.unwrap();
+        BufferedIo::new(Box::new(io))
+    }
+
+    /// Reads a body in pieces of `room` bytes; returns it, and the error before its end.
+    async fn read(
+        io: &mut BufferedIo,
+        framing: &mut Framing,
+        room: usize,
+    ) -> (String, Option<io::ErrorKind>) {
+        let mut body = vec![];
+        loop {
+            let mut bytes = vec![0; room];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = poll_fn(|context| framing.poll_read(io, context, &mut buffer)).await;
+            body.extend_from_slice(buffer.filled());
+            let error = read.err().map(|error| error.kind());
+            if error.is_some() || buffer.filled().is_empty() {
+                return (String::from_utf8(body).unwrap(), error);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_where_its_framing_says() {
+        let cut = Some(io::ErrorKind::UnexpectedEof);
+        let wrong = Some(io::ErrorKind::InvalidData);
+        let chunked =
+            "4\r\nWiki\r\n5;x\r\npedia\r\n0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\nnext";
+        for (framing, wire, body, error, rest) in [
+            (Framing::Length(7), "content and more", "content", None, " and more"),
+            (Framing::Length(0), "more", "", None, "more"),
+            (Framing::Length(9), "content", "content", cut, ""),
+            (Framing::chunked(), chunked, "Wikipedia", None, "next"),
+            (Framing::chunked(), &chunked[..8], "Wiki", cut, ""),
+            (Framing::chunked(), &chunked[..17], "Wikiped", cut, ""),
+            (Framing::chunked(), "4\r\nWikipedia\r\n", "Wiki", wrong, "pedia\r\n"),
+            (Framing::UntilClose, "all of it", "all of it", None, ""),
+        ] {
+            for room in [1, 3, 64] {
+                let (mut io, mut framing) = (received(wire).await, framing.clone());
+                let found = read(&mut io, &mut framing, room).await;
+                assert_eq!(found, (body.to_owned(), error), "{wire:?}, {room} at once");
+                assert_eq!(framing.is_ended(), error.is_none(), "{wire:?}");
+                if error.is_none() {
+                    let mut behind = read(&mut io, &mut Framing::UntilClose, 64).await.0;
+                    behind.truncate(rest.len());
+                    assert_eq!(behind, rest, "{wire:?}, {room} at once");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_read_with_the_head_are_taken_without_those_behind_the_body() {
+        let mut io = received("contentnext").await;
+        assert_eq!(poll_fn(|context| io.poll_ahead(context)).await.unwrap(), 11);
+        let mut framing = Framing::Length(7);
+        assert_eq!(framing.take_ahead(&mut io).unwrap().unwrap(), "content");
+        assert!(framing.is_ended() && framing.take_ahead(&mut io).unwrap().is_none());
+        assert!(!io.is_silent(), "the peer has sent more than it was asked for");
+    }
+}
