@@ -1,4 +1,4 @@
-//! `cargo xtask bench client|server|tree|bandwidth|endpoint`: builds the measured programs in
+//! `cargo xtask bench client|server|tree|bandwidth|links|endpoint`: builds the measured programs in
 //! release mode and runs `haul-bench` with them.
 
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::cache::Cache;
 use crate::cargo::{cargo, metadata, metadata_path, succeed};
-use crate::tools;
+use crate::{debian, tools};
 
 /// Measures `haul serve` without the servers for comparison: Garage takes 40 minutes to build.
 const ALONE: &str = "--alone";
@@ -32,6 +32,9 @@ pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
     if what == "server" && alone.is_empty() {
         command.arg("--s3s-fs").arg(tools::s3s_fs(&cache)?);
         command.arg("--garage").arg(tools::garage(&cache)?);
+    }
+    if what == "links" {
+        debian::iproute2()?;
     }
     if what == "client" {
         command.arg("--sdks").arg(tools::sdks(&cache)?);

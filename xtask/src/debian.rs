@@ -1,5 +1,5 @@
 //! Installs Debian packages: Ceph's gateway, which no other source offers, a clock that is wrong on
-//! purpose, shells, restic, and Valgrind.
+//! purpose, shells, restic, Valgrind, and the tools that make network namespaces.
 
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,15 @@ pub(crate) fn strace() -> Result<()> {
     if installed_version("strace").is_none() {
         install(&["strace"])
             .context("strace cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
+/// Installs `ip` and `tc`, with which tests and `bench links` make links between namespaces.
+pub(crate) fn iproute2() -> Result<()> {
+    if installed_version("iproute2").is_none() {
+        install(&["iproute2"])
+            .context("iproute2 cannot be had: it comes from the Debian package of that name")?;
     }
     Ok(())
 }

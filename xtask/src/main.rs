@@ -40,6 +40,8 @@ usage: cargo xtask COMMAND
   them at end of input
   bench client | server | tree | bandwidth
                                measure haul and its peers in one run
+  bench links                  compare --concurrency auto with fixed numbers over links between
+                               network namespaces (needs root)
   bench endpoint               start the endpoint of bench client alone, for measurements by hand
   plot                         draw docs/concurrency.svg from the simulation of the controller
   hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test \
@@ -69,7 +71,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["servers", "--full"] => servers::hold(servers::Range::Full),
         [
             "bench",
-            what @ ("client" | "server" | "tree" | "bandwidth" | "endpoint"),
+            what @ ("client" | "server" | "tree" | "bandwidth" | "links" | "endpoint"),
             options @ ..,
         ] => bench::bench(what, options),
         ["plot"] => plot::plot(),

@@ -40,6 +40,7 @@ impl Needs {
         debian::faketime()?;
         debian::openssl()?;
         debian::strace()?;
+        debian::iproute2()?;
         debian::restic()?;
         debian::shells()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;

@@ -1,5 +1,5 @@
-//! A certificate authority for one run, with a server certificate for 127.0.0.1; created by
-//! openssl.
+//! A certificate authority for one run, with a server certificate for 127.0.0.1 and for
+//! [`LINKED_SERVER`]; created by openssl.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,8 +17,10 @@ pub(crate) struct Authority {
     pub(crate) server_key: PathBuf,
 }
 
+/// The name of the endpoint at the end of a link.
+pub(crate) const LINKED_SERVER: &str = "store.links";
 /// Go and rustls take the name only from here, and rustls rejects a CA as a server.
-const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1,DNS:store.links\nbasicConstraints=CA:FALSE\n";
 
 impl Authority {
     pub(crate) fn make(folder: &Path) -> Result<Self> {
@@ -47,7 +49,7 @@ impl Authority {
         Ok(Self { certificate, server_certificate, server_key })
     }
 
-    /// Returns the TLS configuration of a server with the certificate for 127.0.0.1.
+    /// Returns the TLS configuration of a server with the certificate of this run.
     pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>> {
         server_config(&self.server_certificate, &self.server_key)
     }

