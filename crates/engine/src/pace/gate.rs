@@ -21,12 +21,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Concurrency;
 use super::adaptive::{Controller, Reading, Sample};
+use super::ramp::Ramp;
 use super::throttle::{Slot, Throttle};
 use crate::body::{BufferPool, Meter};
+
+/// The time between two readings while a transfer waits for a pass.
+const MEASURES_EVERY: Duration = Duration::from_millis(250);
 
 /// A limit on requests in flight; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -35,7 +39,10 @@ pub struct Gate(Arc<Mutex<GateState>>);
 #[derive(Debug)]
 struct GateState {
     throttle: Throttle,
+    ramp: Ramp,
     meter: Meter,
+    /// The instant from which readings count the time.
+    created: Instant,
     adaptive: Option<Adaptive>,
     waiting: VecDeque<oneshot::Sender<Pass>>,
 }
@@ -46,8 +53,6 @@ struct Adaptive {
     controller: Controller,
     /// The memory that parts in flight hold.
     pool: BufferPool,
-    /// The instant from which the controller counts the time.
-    epoch: Instant,
 }
 
 /// The right to have one request in flight; released on drop.
@@ -85,10 +90,19 @@ pub enum Success {
 }
 
 impl GateState {
+    fn time_of(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.created)
+    }
+
+    fn reading(&self) -> Reading {
+        let at = self.time_of(Instant::now());
+        Reading { at, moved_bytes: self.meter.all_bytes() }
+    }
+
     fn enter(&mut self) -> Option<(Slot, Start)> {
+        let now = self.time_of(Instant::now());
         let ceiling = match &mut self.adaptive {
             Some(adaptive) => {
-                let now = adaptive.time_of(Instant::now());
                 adaptive.controller.bound(adaptive.pool.requests_max(), now);
                 adaptive.controller.limit()
             }
@@ -110,36 +124,45 @@ impl GateState {
 
     fn succeeded(&mut self, start: Start, success: Success) {
         self.throttle.succeeded();
+        if success != Success::Short {
+            self.ramp.end();
+        }
+        let started = Reading { at: self.time_of(start.at), moved_bytes: start.moved_bytes };
+        let ended = self.reading();
         let Some(adaptive) = &mut self.adaptive else { return };
-        let now = adaptive.time_of(Instant::now());
         match success {
-            Success::Part { attempt: 1 } => adaptive.controller.succeeded(Sample {
-                started: Reading { at: adaptive.time_of(start.at), moved_bytes: start.moved_bytes },
-                ended: Reading { at: now, moved_bytes: self.meter.all_bytes() },
-                in_flight: start.in_flight,
-            }),
-            Success::Short => adaptive.controller.short_succeeded(now),
+            Success::Part { attempt: 1 } => {
+                let in_flight = start.in_flight;
+                adaptive.controller.succeeded(Sample { started, ended, in_flight });
+            }
+            Success::Short => adaptive.controller.short_succeeded(ended.at),
             Success::Part { .. } | Success::Stream => {}
         }
     }
 
     fn throttled(&mut self, slot: Slot) {
         let is_news = self.throttle.throttled(slot);
+        self.ramp.end();
+        let now = self.time_of(Instant::now());
         if let Some(adaptive) = self.adaptive.as_mut().filter(|_| is_news) {
-            let now = adaptive.time_of(Instant::now());
             adaptive.controller.throttled(now);
+        }
+    }
+
+    /// Measures while a transfer waits: requests may be under way for minutes before one ends.
+    fn wait(&mut self) {
+        let (now, in_flight) = (self.reading(), self.throttle.taken());
+        if self.ramp.reading(now) {
+            self.throttle.doubled();
+        }
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.controller.waiting(now, in_flight);
         }
     }
 
     /// Returns the limit of the controller, if there is one.
     fn adapted(&self) -> Option<u32> {
         self.adaptive.as_ref().map(|adaptive| adaptive.controller.limit())
-    }
-}
-
-impl Adaptive {
-    fn time_of(&self, instant: Instant) -> Duration {
-        instant.saturating_duration_since(self.epoch)
     }
 }
 
@@ -155,20 +178,23 @@ impl Gate {
     pub fn limited(concurrency: Concurrency, meter: Meter, pool: BufferPool) -> Self {
         let adaptive = match concurrency {
             Concurrency::Fixed(_) => None,
-            Concurrency::Adaptive { max, .. } => Some(Adaptive {
-                controller: Controller::new(concurrency.start(), max),
-                pool,
-                epoch: Instant::now(),
-            }),
+            Concurrency::Adaptive { max, .. } => {
+                Some(Adaptive { controller: Controller::new(concurrency.start(), max), pool })
+            }
         };
-        let throttle = Throttle::new(concurrency.most());
-        let waiting = VecDeque::new();
-        Self(Arc::new(Mutex::new(GateState { throttle, meter, adaptive, waiting })))
+        Self(Arc::new(Mutex::new(GateState {
+            throttle: Throttle::new(concurrency.most()),
+            ramp: Ramp::default(),
+            meter,
+            created: Instant::now(),
+            adaptive,
+            waiting: VecDeque::new(),
+        })))
     }
 
     /// Waits for a pass. Dropping the future gives up the slot in the queue.
     pub async fn enter(&self) -> Pass {
-        let receiver = {
+        let mut receiver = {
             let mut state = self.state();
             if state.waiting.is_empty()
                 && let Some((slot, start)) = state.enter()
@@ -179,7 +205,12 @@ impl Gate {
             state.waiting.push_back(sender);
             receiver
         };
-        receiver.await.expect("a gate that is waited at exists")
+        loop {
+            match timeout(MEASURES_EVERY, &mut receiver).await {
+                Ok(pass) => return pass.expect("a gate that is waited at exists"),
+                Err(_) => self.change(GateState::wait),
+            }
+        }
     }
 
     /// Returns the maximum number of requests that may ever be in flight at once.

@@ -89,6 +89,18 @@ impl Throttle {
         }
     }
 
+    /// Doubles the limit at the start, before the first success. At the ceiling the start is over.
+    pub fn doubled(&mut self) {
+        if self.earned_at_start == 0 {
+            return;
+        }
+        self.allowed = self.allowed.saturating_mul(2).min(self.max);
+        if self.allowed >= self.ceiling.min(self.max) {
+            self.allowed = self.max;
+            self.earned_at_start = 0;
+        }
+    }
+
     /// Reports throttling. Halves the limit once for all attempts that were in flight together:
     /// they meet the same overloaded store, and sixteen simultaneous refusals are no reason to
     /// continue with one request. Returns whether it did.

@@ -7,13 +7,15 @@
 //! which grows with the limit is goodput that does not.
 //!
 //! The bytes are those that crossed the network, and not those of whole parts: parts end in waves,
-//! and an epoch that ends before a slow part does would count that part as nothing.
+//! and an epoch that ends before a slow part does would count that part as nothing. An epoch ends
+//! after two rounds of parts, or by the clock where parts are slow (`filled`).
 //!
 //! This file deliberately does not know which refusals belong together, nor how the store's pace
 //! is earned back: [`throttle`](super::throttle) does, and tells the controller once for each
 //! group. Convergence is tested on simulated links in `simulation.rs`; the choice is explained in
 //! `docs/decisions`.
 
+mod filled;
 #[cfg(test)]
 mod plot;
 #[cfg(test)]
@@ -22,6 +24,8 @@ mod simulation;
 mod tests;
 
 use std::time::Duration;
+
+use self::filled::{CLIMB_TIME, Filled, HOLD_TIME};
 
 /// The lowest limit that a measurement may choose. Below it, one late answer looks like a knee.
 const LEAST: u32 = 4;
@@ -90,6 +94,8 @@ pub struct Controller {
     limit: u32,
     phase: Phase,
     epoch: Epoch,
+    /// The epoch by the clock: the one that ends first counts.
+    filled: Filled,
     /// The goodput that a probe has to beat, in bytes per second.
     known: f64,
     /// The epochs until the next probe, when the limit is held again.
@@ -134,6 +140,7 @@ impl Controller {
             limit: start,
             phase: Phase::Hold { epochs: 1 },
             epoch: Epoch::default(),
+            filled: Filled::default(),
             known: 0.0,
             hold_epochs: HOLD_EPOCHS_MIN,
             short: 0,
@@ -185,8 +192,30 @@ impl Controller {
             if bytes > 0.0 {
                 self.measured(bytes / time.as_secs_f64());
             }
-            self.epoch = Epoch { not_before: sample.ended.at, ..Epoch::default() };
+            self.begin_epoch(sample.ended.at);
         }
+    }
+
+    /// Takes a reading into account while transfers wait for a slot, with the number of requests in
+    /// flight. Called several times per second.
+    pub fn waiting(&mut self, now: Reading, in_flight: u32) {
+        let time = match self.phase {
+            Phase::Up { .. } | Phase::Between { .. } => CLIMB_TIME,
+            Phase::Hold { .. } if self.known == 0.0 => CLIMB_TIME,
+            Phase::Hold { .. } | Phase::Down { .. } => HOLD_TIME,
+        };
+        if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, time) {
+            if goodput > 0.0 {
+                self.measured(goodput);
+            }
+            self.begin_epoch(now.at);
+        }
+    }
+
+    /// Begins another epoch, for requests that start after `now`.
+    fn begin_epoch(&mut self, now: Duration) {
+        self.epoch = Epoch { not_before: now, ..Epoch::default() };
+        self.filled.restart();
     }
 
     /// Takes a success at `now` into account whose duration the bandwidth does not determine. After
@@ -210,7 +239,7 @@ impl Controller {
         // The store's pace may have changed with it.
         self.known = 0.0;
         self.hold();
-        self.epoch = Epoch { not_before: now, ..Epoch::default() };
+        self.begin_epoch(now);
     }
 
     /// Decides after an epoch.
@@ -311,7 +340,7 @@ impl Controller {
         self.known = 0.0;
         self.hold_epochs = HOLD_EPOCHS_MIN;
         self.phase = Phase::Hold { epochs: 1 };
-        self.epoch = Epoch { not_before: now, ..Epoch::default() };
+        self.begin_epoch(now);
     }
 
     /// Holds the limit, and longer each time.

@@ -61,6 +61,41 @@ async fn a_long_link_is_filled() {
     assert!(limit <= 16, "{limit} in flight");
 }
 
+/// Loss limits each connection to 3 Mbit/s on this link of 100, and a part takes 22 seconds. The
+/// limit stayed at two until the first part had ended, and at sixteen for two more rounds: after a
+/// minute, half of the link was still idle.
+#[tokio::test(start_paused = true)]
+async fn a_link_of_slow_connections_is_filled_within_seconds() {
+    let lossy = link(0.1 * GBIT, 150, 0.375e6);
+    let process = Process::new(Concurrency::default());
+    let run = Run::start(&Wire::new(lossy, 1), &[&process]);
+    run.moved(Duration::from_secs(20)).await;
+    let found = run.moved(Duration::from_secs(20)).await;
+    assert!(found >= 0.9 * 0.1 * GBIT, "{found} B/s, {} in flight", process.allowed());
+}
+
+/// Each connection has 1 Mbit/s, and a part takes more than a minute.
+#[tokio::test(start_paused = true)]
+async fn limits_are_reached_before_the_first_part_ends() {
+    let slow = link(0.1 * GBIT, 150, 0.125e6);
+    for concurrency in [Concurrency::Fixed(64), Concurrency::default()] {
+        let process = Process::new(concurrency);
+        let run = Run::start(&Wire::new(slow, 1), &[&process]);
+        run.moved(Duration::from_secs(30)).await;
+        assert_eq!(process.allowed(), 64, "{concurrency:?}");
+    }
+}
+
+/// Two parts fill this link, and arrive early: more at once would only be late together.
+#[tokio::test(start_paused = true)]
+async fn a_full_link_of_slow_parts_is_not_ramped_up() {
+    let full = link(0.25e6, 20, 52e6);
+    let process = Process::new(Concurrency::default());
+    let run = Run::start(&Wire::new(full, 1), &[&process]);
+    run.moved(Duration::from_secs(60)).await;
+    assert_eq!(process.allowed(), 4);
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_transfers_at_one_gate_share_fairly() {
     for link in [link(GBIT, 20, 52e6), link(25.0 * GBIT, 1, 90e6)] {

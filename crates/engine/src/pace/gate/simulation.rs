@@ -18,9 +18,6 @@ use crate::pace::Concurrency;
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const PART_BYTES: u64 = 8 * MIB;
 
-/// The bytes of which a link sends one connection's after another's.
-const CHUNK_BYTES: u64 = MIB;
-
 /// A link to a store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
@@ -30,6 +27,14 @@ pub(super) struct Link {
     pub(super) connection_bytes_per_s: f64,
     /// The requests per second that the store accepts.
     pub(super) requests_per_s: f64,
+}
+
+impl Link {
+    /// Returns the bytes that the link sends of one connection before those of another.
+    fn chunk_bytes(&self) -> u64 {
+        let is_slow = self.bytes_per_s.min(self.connection_bytes_per_s) < 1e6;
+        if is_slow { MIB / 16 } else { MIB }
+    }
 }
 
 /// A link that is in use. Clones are the same link.
@@ -74,11 +79,12 @@ impl Wire {
             return false;
         }
         let mut own = Instant::now();
-        for _ in 0..PART_BYTES / CHUNK_BYTES {
-            own += seconds(CHUNK_BYTES as f64 / self.link.connection_bytes_per_s);
+        let chunk_bytes = self.link.chunk_bytes();
+        for _ in 0..PART_BYTES / chunk_bytes {
+            own += seconds(chunk_bytes as f64 / self.link.connection_bytes_per_s);
             let sent = self.reserve();
             sleep_until(sent.max(own)).await;
-            meter.add(CHUNK_BYTES);
+            meter.add(chunk_bytes);
         }
         let answer = self.state.lock().unwrap().random.random_range(20..=40);
         sleep(Duration::from_millis(answer)).await;
@@ -89,7 +95,7 @@ impl Wire {
     fn reserve(&self) -> Instant {
         let mut state = self.state.lock().unwrap();
         let begins = state.busy_until.max(Instant::now());
-        state.busy_until = begins + seconds(CHUNK_BYTES as f64 / self.link.bytes_per_s);
+        state.busy_until = begins + seconds(self.link.chunk_bytes() as f64 / self.link.bytes_per_s);
         state.busy_until
     }
 
@@ -139,6 +145,7 @@ impl Process {
 
 /// Transfers that send parts without end.
 pub(super) struct Run {
+    meters: Vec<Meter>,
     transfers: Vec<(Arc<Mutex<u64>>, tokio::task::JoinHandle<()>)>,
 }
 
@@ -150,7 +157,17 @@ impl Run {
             let transfer = transfer(wire.clone(), process.gate.clone(), meter, Arc::clone(&parts));
             (parts, tokio::spawn(transfer))
         });
-        Self { transfers: transfers.collect() }
+        let meters = processes.iter().map(|process| process.meter.clone()).collect();
+        Self { meters, transfers: transfers.collect() }
+    }
+
+    /// Runs for `time`; returns the bytes per second that crossed the network in it, whole parts or
+    /// not. Each process must be named once.
+    pub(super) async fn moved(&self, time: Duration) -> f64 {
+        let moved = || -> u64 { self.meters.iter().map(Meter::all_bytes).sum() };
+        let before = moved();
+        sleep(time).await;
+        (moved() - before) as f64 / time.as_secs_f64()
     }
 
     /// Runs for `time`; returns the bytes per second of each transfer in it.
