@@ -21,7 +21,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 const SAN: [&str; 2] = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
 
 /// Returns the same command, run in a mount namespace with `hosts` as its `/etc/hosts`.
-fn with_hosts(command: &Command, hosts: &Path) -> Command {
+pub(crate) fn with_hosts(command: &Command, hosts: &Path) -> Command {
     let mut inside = Command::new("unshare");
     let script = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
     inside.args(["--mount", "--", "sh", "-c", script, "sh"]).arg(hosts);

@@ -73,6 +73,7 @@ mod serve_resources;
 mod settings;
 mod sharing;
 mod signals;
+mod slow_addresses;
 mod stat;
 mod store_check;
 mod store_profiles;

@@ -5,6 +5,7 @@
 mod bandwidth;
 pub(crate) mod framing;
 mod meter;
+mod own_time;
 mod payload;
 mod pool;
 mod range;

@@ -18,6 +18,7 @@ use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 use http_body::{Body, Frame, SizeHint};
 
 use super::meter::Meter;
+use super::own_time::{OwnTime, WaitClock};
 use super::pool::{BufferPool, Permit, PooledSlice, SLICE_BYTES};
 use super::range::{READER_SLICES, Range, SliceReader};
 use super::stream::{Streamed, Streaming};
@@ -194,7 +195,7 @@ impl Payload {
                 streamed: Arc::clone(streamed),
             },
         };
-        PayloadBody { left_bytes: self.wire_bytes(), sending, wire, slowed: None }
+        PayloadBody { left_bytes: self.wire_bytes(), sending, wire, slowed: None, clock: None }
     }
 }
 
@@ -285,6 +286,8 @@ pub struct PayloadBody {
     sending: Sending,
     wire: Meter,
     slowed: Option<Slowed>,
+    /// Measures the waits of this body, if its connection wants to know them.
+    clock: Option<WaitClock>,
 }
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -381,6 +384,13 @@ impl Sending {
 }
 
 impl PayloadBody {
+    /// Starts to measure the time for which this body keeps its connection waiting.
+    pub(crate) fn timed(&mut self) -> OwnTime {
+        let time = OwnTime::default();
+        self.clock = Some(WaitClock::new(time.clone()));
+        time
+    }
+
     /// Returns the next piece, and how many of its bytes belong to the payload, no earlier than the
     /// bandwidth allows.
     fn poll_paced(
@@ -429,7 +439,12 @@ impl Body for PayloadBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = &mut *self;
-        let (piece, payload_bytes) = match ready!(this.poll_paced(context)) {
+        let Poll::Ready(paced) = this.poll_paced(context) else {
+            this.clock.iter_mut().for_each(WaitClock::waits);
+            return Poll::Pending;
+        };
+        this.clock.iter_mut().for_each(WaitClock::is_ready);
+        let (piece, payload_bytes) = match paced {
             Ok(Some(piece)) => piece,
             Ok(None) => return Poll::Ready(None),
             Err(error) => return Poll::Ready(Some(Err(error))),

@@ -29,14 +29,21 @@ impl ChaosProxy {
     /// # Errors
     /// Fails if the address is invalid or no port is free.
     pub fn start(upstream: &str) -> Result<Self> {
+        Self::start_at(upstream, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Starts a proxy that listens on this address; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// As [`ChaosProxy::start`].
+    pub fn start_at(upstream: &str, listen: SocketAddr) -> Result<Self> {
         let upstream = upstream
             .trim_end_matches('/')
             .strip_prefix("http://")
             .context("only http can be proxied")?;
         let upstream: SocketAddr =
             upstream.parse().with_context(|| format!("{upstream} is not IP:PORT"))?;
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .context("bind a loopback port")?;
+        let listener = std::net::TcpListener::bind(listen).context("bind a loopback port")?;
         listener.set_nonblocking(true).context("make the listener non-blocking")?;
         let address = listener.local_addr().context("ask for the port")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,7 +71,13 @@ impl ChaosProxy {
         Ok(Self { address, record, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Returns the `http://127.0.0.1:PORT` of the proxy.
+    /// Returns the address that the proxy listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the `http://IP:PORT` of the proxy.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -14,6 +15,7 @@ use super::answer::Answer;
 use super::exchange::{ANSWER_BYTES_MAX, ExchangeFailure, watch};
 use super::forwarding::Forwarding;
 use super::pool::Pooled;
+use super::speed::Speed;
 use crate::body::{PayloadBody, SLICE_BYTES};
 use crate::remote::{Operation, StoreError};
 use crate::s3::transport::{ConnectError, Link, Origin, SocketActivity, Transport};
@@ -25,6 +27,7 @@ pub(super) struct SendConnection {
     forwarding: Option<Forwarding>,
     used: bool,
     idle_since: Instant,
+    speed: Speed,
 }
 
 impl SendConnection {
@@ -41,10 +44,18 @@ impl SendConnection {
         wire_log::request(request.method(), request.uri(), request.headers());
         let reused = std::mem::replace(&mut self.used, true);
         self.progress.mark();
+        self.speed.begin();
+        let bytes = request.body().size_hint().exact().unwrap_or(0);
+        let own = request.body_mut().timed();
         let asked = watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request));
         let asked = asked.await.map_err(|failure| failure.into_store_error(operation, reused))?;
+        let succeeded = asked.status().is_success();
         let read = watch(self.progress.clone(), timeouts, collect(asked)).await;
-        read.map_err(|failure| failure.into_store_error(operation, false))
+        let answer = read.map_err(|failure| failure.into_store_error(operation, false))?;
+        if succeeded {
+            self.speed.sent(bytes, own.total());
+        }
+        Ok(answer)
     }
 }
 
@@ -54,7 +65,7 @@ impl Pooled for SendConnection {
         origin: &Origin,
         limit: Duration,
     ) -> Result<Self, ConnectError> {
-        let Link { io, progress } = transport.connect(origin, limit).await?;
+        let Link { io, progress, address } = transport.connect(origin, limit).await?;
         let forwarding = Forwarding::of(&io, transport, origin);
         // Send one slice at a time: the next one is read when this one has been sent, so both stay
         // in the CPU cache.
@@ -66,7 +77,8 @@ impl Pooled for SendConnection {
         })?;
         // The task ends when the sender is dropped; a request in flight then gets the task's error.
         tokio::spawn(connection);
-        Ok(Self { sender, progress, forwarding, used: false, idle_since: Instant::now() })
+        let (idle_since, speed) = (Instant::now(), Speed::of(address));
+        Ok(Self { sender, progress, forwarding, used: false, idle_since, speed })
     }
 
     fn is_reusable(&self) -> bool {
@@ -79,6 +91,10 @@ impl Pooled for SendConnection {
 
     fn idle_since(&mut self) -> &mut Instant {
         &mut self.idle_since
+    }
+
+    fn speed(&mut self) -> &mut Speed {
+        &mut self.speed
     }
 }
 

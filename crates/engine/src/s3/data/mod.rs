@@ -11,12 +11,14 @@ mod connection;
 mod counted;
 mod exchange;
 mod forwarding;
+mod judge;
 mod object;
 mod pool;
 mod raw;
 mod receive;
 mod request;
 mod sign;
+mod speed;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! A name is looked up at most every ten seconds, or at once if none of its addresses answered.
 //! Connections are spread over all addresses of the preferred family (trap 31). An address that
-//! refused, timed out, or lost the race although it started first is tried last for a minute.
+//! refused, timed out, lost the race although it started first, or is much slower than the others
+//! is tried last for a minute.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,8 +21,8 @@ use super::resolve::Resolver;
 /// The time after which a name is looked up again, because a store may move.
 const LOOKUP_VALID: Duration = Duration::from_secs(10);
 
-/// The time for which a failed address is tried last.
-const AVOIDED_FOR: Duration = Duration::from_secs(60);
+/// The time for which a failed or slow address is tried last.
+pub(in crate::s3) const AVOIDED_FOR: Duration = Duration::from_secs(60);
 
 /// A cache of names and addresses; shared by all connections.
 #[derive(Debug)]

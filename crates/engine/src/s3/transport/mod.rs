@@ -26,6 +26,7 @@ pub(super) mod wrong_scheme;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+pub(super) use self::addresses::AVOIDED_FOR;
 use self::addresses::AddressBook;
 pub(super) use self::answer_limit::{LimitAnswers, answer_bytes_max};
 use self::certificate::CertificateProblem;
@@ -92,6 +94,8 @@ pub(super) struct Link {
     pub(super) io: BoxIo,
     /// The activity of the socket that carries the connection.
     pub(super) progress: SocketActivity,
+    /// The address of the next hop: the store, or a proxy in front of it.
+    pub(super) address: SocketAddr,
 }
 
 /// The maker of connections, shared by everything that uses the network.
@@ -135,7 +139,7 @@ impl Transport {
         let too_late = |_| ConnectError::TimedOut { to: hop.authority.clone(), after: limit };
         let (tcp, address) =
             timeout_at(deadline, self.dial(hop, limit / 2)).await.map_err(too_late)??;
-        let secured = timeout_at(deadline, self.secure(tcp, hop, origin, proxy)).await;
+        let secured = timeout_at(deadline, self.secure((tcp, address), hop, origin, proxy)).await;
         let error = match secured {
             Ok(Ok(link)) => return Ok(link),
             Ok(Err(error)) => error,
@@ -150,13 +154,24 @@ impl Transport {
         }
     }
 
+    /// Tries this address last for a while, because its connections are slow.
+    pub(super) fn avoid(&self, address: SocketAddr) {
+        self.addresses.avoid(address);
+    }
+
+    /// Returns the address that the next connection to an origin would try first.
+    #[cfg(test)]
+    pub(super) async fn next_address(&self, origin: &Origin) -> io::Result<SocketAddr> {
+        Ok(self.addresses.addresses(&origin.host, origin.port).await?.remove(0))
+    }
+
     /// Connects to one of the host's addresses. Each attempt gets half of the time, so that after
     /// an address that drops packets there is time for the others.
     async fn dial(
         &self,
         hop: &Origin,
         attempt_timeout: Duration,
-    ) -> Result<(TcpStream, std::net::SocketAddr), ConnectError> {
+    ) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let found = self.addresses.addresses(&hop.host, hop.port).await;
         let found =
             found.map_err(|cause| ConnectError::Lookup { host: hop.host.clone(), cause })?;
@@ -166,7 +181,7 @@ impl Transport {
 
     async fn secure(
         &self,
-        tcp: TcpStream,
+        (tcp, address): (TcpStream, SocketAddr),
         hop: &Origin,
         origin: &Origin,
         proxy: Option<&Proxy>,
@@ -183,7 +198,7 @@ impl Transport {
             io = tunnel::open(io, origin, proxy).await?;
             io = self.shake_hands(io, origin).await?;
         }
-        Ok(Link { io, progress })
+        Ok(Link { io, progress, address })
     }
 
     async fn shake_hands(&self, io: BoxIo, to: &Origin) -> Result<BoxIo, ConnectError> {

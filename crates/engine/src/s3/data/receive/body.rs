@@ -33,6 +33,10 @@ pub(in crate::s3::data) struct ReceivedBody {
     framing: Framing,
     /// The number of bytes still to be skipped at the beginning.
     skipped_bytes: u64,
+    /// The number of bytes read so far.
+    read_bytes: u64,
+    /// The time for which the store was waited for.
+    waited: Duration,
     patience: Patience,
     /// The rest of a buffer for readers that give none.
     spare: BytesMut,
@@ -47,9 +51,11 @@ impl ReceivedBody {
         idle_timeout: Duration,
     ) -> Self {
         let patience = Patience::new(connection.activity(), idle_timeout);
-        let connection = Some((connection, pool));
-        let spare = BytesMut::new();
-        let mut this = Self { connection, framing, skipped_bytes, patience, spare };
+        // Everything before the head was a wait.
+        let waited = connection.speed.elapsed();
+        let (connection, spare) = (Some((connection, pool)), BytesMut::new());
+        let mut this =
+            Self { connection, framing, skipped_bytes, read_bytes: 0, waited, patience, spare };
         // An empty body is already at its end.
         this.check_end();
         this
@@ -58,8 +64,9 @@ impl ReceivedBody {
     /// Returns the connection to the pool if the whole body has been read.
     fn check_end(&mut self) {
         if self.framing.is_ended()
-            && let Some((connection, pool)) = self.connection.take()
+            && let Some((mut connection, pool)) = self.connection.take()
         {
+            connection.speed.received(self.read_bytes, self.waited);
             pool.check_in(connection);
         }
     }
@@ -80,9 +87,11 @@ impl ReceivedBody {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), StoreError>> {
         let Some((connection, _)) = &mut self.connection else { return Poll::Ready(Ok(())) };
+        let before = buffer.filled().len();
         match self.framing.poll_read(&mut connection.io, context, buffer) {
             Poll::Ready(Ok(())) => {
-                self.patience.waited();
+                self.read_bytes += (buffer.filled().len() - before) as u64;
+                self.waited += self.patience.waited();
                 self.check_end();
                 Poll::Ready(Ok(()))
             }
@@ -126,6 +135,7 @@ impl ReadBody for ReceivedBody {
         {
             let taken = self.framing.take_ahead(&mut connection.io);
             if let Some(bytes) = taken.map_err(|error| self.failed(error))? {
+                self.read_bytes += bytes.len() as u64;
                 self.check_end();
                 return Poll::Ready(Some(Ok(bytes)));
             }
@@ -165,9 +175,9 @@ impl Patience {
         Self { activity, limit, since: None, timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
-    /// Records that bytes have arrived.
-    fn waited(&mut self) {
-        self.since = None;
+    /// Records that bytes have arrived, and returns for how long they were waited for.
+    fn waited(&mut self) -> Duration {
+        self.since.take().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Returns an error if nothing has arrived for too long; otherwise it is pending.

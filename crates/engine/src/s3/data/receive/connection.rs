@@ -18,6 +18,7 @@ use crate::s3::data::answer::Answer;
 use crate::s3::data::exchange::{ANSWER_BYTES_MAX, ExchangeFailure, watch};
 use crate::s3::data::forwarding::Forwarding;
 use crate::s3::data::pool::Pooled;
+use crate::s3::data::speed::Speed;
 use crate::s3::transport::{ConnectError, Link, Origin, SocketActivity, Transport};
 use crate::s3::wire_log;
 
@@ -29,6 +30,7 @@ pub(in crate::s3::data) struct GetConnection {
     /// Whether the connection can be used again after the current answer.
     keeps_alive: bool,
     idle_since: Instant,
+    pub(super) speed: Speed,
 }
 
 impl GetConnection {
@@ -52,6 +54,7 @@ impl GetConnection {
         // It is not used again if this is dropped on the way.
         self.keeps_alive = false;
         self.progress.mark();
+        self.speed.begin();
         let head = request_head(&request);
         let asked = watch(self.progress.clone(), timeouts, exchange(&mut self.io, &head)).await;
         let answer = asked.map_err(|failure| failure.into_store_error(operation, reused))?;
@@ -82,7 +85,7 @@ impl Pooled for GetConnection {
         origin: &Origin,
         limit: Duration,
     ) -> Result<Self, ConnectError> {
-        let Link { io, progress } = transport.connect(origin, limit).await?;
+        let Link { io, progress, address } = transport.connect(origin, limit).await?;
         let forwarding = Forwarding::of(&io, transport, origin);
         Ok(Self {
             io: BufferedIo::new(io),
@@ -91,6 +94,7 @@ impl Pooled for GetConnection {
             used: false,
             keeps_alive: true,
             idle_since: Instant::now(),
+            speed: Speed::of(address),
         })
     }
 
@@ -104,6 +108,10 @@ impl Pooled for GetConnection {
 
     fn idle_since(&mut self) -> &mut Instant {
         &mut self.idle_since
+    }
+
+    fn speed(&mut self) -> &mut Speed {
+        &mut self.speed
     }
 }
 
