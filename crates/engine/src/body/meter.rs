@@ -90,6 +90,11 @@ impl Tap {
         has_left(self.0.fetch_or(STOPPED, Ordering::AcqRel), size_bytes)
     }
 
+    /// Returns the number of bytes that have left.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        self.0.load(Ordering::Acquire) & !(BEGUN | STOPPED)
+    }
+
     /// Returns whether the whole body has left.
     pub(crate) fn has_left(&self, size_bytes: u64) -> bool {
         has_left(self.0.load(Ordering::Acquire), size_bytes)

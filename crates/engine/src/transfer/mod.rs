@@ -2,11 +2,12 @@
 //!
 //! [`handle`] is the caller's handle of a running transfer, [`stop`] carries stop requests, and
 //! [`progress`] shows how far a transfer is. [`pieces`] and [`lifecycle`] decide what happens next,
-//! without I/O; [`mover`] makes one attempt at one piece.
+//! without I/O; [`mover`] makes one attempt at one piece, and [`hedge`] watches the last ones.
 
 pub mod copy;
 pub mod download;
 mod handle;
+mod hedge;
 pub mod lifecycle;
 mod mover;
 mod mtime;

@@ -97,6 +97,13 @@ impl Pieces {
         self.in_flight + self.waiting < self.concurrency && !self.ready.is_empty()
     }
 
+    /// Returns how many pieces may be requested twice at once: none while pieces wait for their
+    /// turn or for their next attempt.
+    pub fn hedges_max(&self) -> u32 {
+        let any_waits = !self.ready.is_empty() || self.waiting > 0 || self.open;
+        if any_waits || self.in_flight == 0 { 0 } else { self.concurrency - self.in_flight }
+    }
+
     /// Returns the next piece to run, and its attempt, counted from 1.
     pub fn start_next(&mut self) -> Option<(PartNumber, u32)> {
         if !self.has_next() {

@@ -85,7 +85,7 @@ fn in_one_piece() -> UploadOptions {
 async fn ranges_that_arrive_in_any_order_leave_in_order() {
     let store = with_object(aws(Faults::none()), options()).await;
     // The first ranges arrive last.
-    let slow = |call: u64| Fault::DelayAnswer(Duration::from_secs(30 - call));
+    let slow = |call: u64| Fault::DelayAnswer(Duration::from_millis(10_000 - 100 * call));
     store.set_faults(
         (1..=20).fold(Faults::none(), |faults, call| faults.on(O::GetObject, call, slow(call))),
     );

@@ -20,6 +20,7 @@ mod fetching;
 mod fuzz_seeds;
 mod given;
 mod harness;
+mod hedging;
 mod in_order;
 mod late_attributes;
 mod links;

@@ -37,6 +37,8 @@ pub enum Fault {
     TimeOut(Duration),
     /// No progress until the client gives up by itself.
     Stall,
+    /// The body of UploadPart or GetObject moves at this rate, in bytes per second.
+    Slow(u64),
     /// A bit of the body changes in transit, before the store checks anything.
     FlipInTransit,
     /// A bit of a part changes after the store checked it: the store keeps, lists and echoes the

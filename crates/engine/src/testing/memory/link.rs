@@ -4,6 +4,8 @@
 //! it in the middle is recorded as abandoned. A late request runs on its own task, because a real
 //! store would also carry it out without a client that waits.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 use haul_parts::{PartNumber, UploadId};
 use http_body_util::BodyExt;
@@ -92,6 +94,9 @@ impl Request {
             let slice = slice.copy_to_bytes(slice.remaining());
             let room = cut_at_bytes - received.len() as u64;
             let arriving = usize::try_from(room).unwrap_or(usize::MAX).min(slice.len());
+            if let Some(Fault::Slow(bytes_per_s)) = self.fault {
+                tokio::time::sleep(time_of(arriving, bytes_per_s)).await;
+            }
             if !wire.add(arriving as u64) {
                 return Err(self.broken());
             }
@@ -214,6 +219,11 @@ impl Drop for Request {
             ended: 0,
         });
     }
+}
+
+/// Returns the time that bytes take at a rate.
+pub(super) fn time_of(bytes: usize, bytes_per_s: u64) -> Duration {
+    Duration::from_micros(bytes as u64 * 1_000_000 / bytes_per_s)
 }
 
 /// Returns the error of a broken connection with an unknown outcome.

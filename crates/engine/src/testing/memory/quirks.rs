@@ -67,6 +67,8 @@ pub enum EtagKind {
     Encrypted,
     /// Text in no known format.
     Opaque,
+    /// Text that differs for each request, even with the same bytes (directory buckets).
+    Random,
 }
 
 /// The answer to an identical Complete after the first one succeeded.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::faults::Fault;
-use super::link::{broken, flip_a_bit};
+use super::link::{broken, flip_a_bit, time_of};
 use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
@@ -234,6 +234,7 @@ impl Store for MemoryStore {
         let (object, request) = (object.clone(), request.clone());
         let asked = self.ask(Operation::GetObject);
         let fault = asked.fault().cloned();
+        let bytes_per_s = if let Some(Fault::Slow(rate)) = fault { Some(rate) } else { None };
         let (head, mut bytes) =
             asked.carry_out(move |world| world.get_object(&object, &request)).await?;
         let mut end = None;
@@ -249,13 +250,18 @@ impl Store for MemoryStore {
             }
             _ => {}
         }
-        let slices = slices(bytes).map(Ok).chain(end);
+        let slices = stream::iter(slices(bytes).map(Ok).chain(end)).then(move |slice| async move {
+            if let (Some(rate), Ok(bytes)) = (bytes_per_s, &slice) {
+                tokio::time::sleep(time_of(bytes.len(), rate)).await;
+            }
+            slice
+        });
         let announced_bytes = Some(head.size_bytes);
         Ok(ObjectBody {
             head,
             announced_bytes,
             ignores_range: false,
-            bytes: ObjectBytes::new(stream::iter(slices)),
+            bytes: ObjectBytes::new(slices),
         })
     }
 

@@ -90,11 +90,12 @@ impl World {
     ) -> Result<UploadedPart, StoreError> {
         let bytes = if landing == Landing::Damaged { damaged(bytes) } else { bytes.clone() };
         let digest = md5(&bytes);
+        let arrived = self.now();
+        self.next_sequence();
         let (etag, etag_is_opaque) = self.etag(ETag::from_md5(digest));
         let kept = algorithm.filter(|_| self.quirks.echo_checksums);
         let checksum = kept.map(|algorithm| Hasher::checksum(algorithm, &bytes));
         let hidden_listings = if let Landing::Lagging(listings) = landing { listings } else { 0 };
-        let arrived = self.now();
         let part =
             Part { bytes, md5: digest, etag: etag.clone(), checksum, hidden_listings, arrived };
 

@@ -230,6 +230,7 @@ impl World {
             EtagKind::Encrypted => {
                 (ETag::from_md5(md5(format!("encrypted {}", plain.unquoted()).as_bytes())), true)
             }
+            EtagKind::Random => (ETag::new(format!("\"random-{}\"", self.sequence)), false),
             EtagKind::Opaque => (ETag::new(format!("\"opaque-{}\"", plain.unquoted())), false),
         }
     }

@@ -1,8 +1,13 @@
 //! Makes one attempt to fetch one piece of a download: sends a ranged GetObject, writes the bytes
 //! to their offset in the file, and hashes them meanwhile.
 //!
+//! A range at the end of a download that runs much longer than the others did is requested once
+//! more on another connection ([`takeover`]).
+//!
 //! An interrupted attempt keeps the bytes that it has written, and the next attempt continues after
 //! them. Between attempts only the position and the unfinished hashes of a piece are kept.
+
+mod takeover;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher, PartNumber, PlannedPart};
 
+use self::takeover::{First, Flow, Race, Rival, or_rival};
 use super::Context;
 use super::kept::Kept;
 use super::plan::Proof;
@@ -20,10 +26,9 @@ use super::target_file::TargetFile;
 use super::version::Version;
 use crate::body::BufferPool;
 use crate::error::Error;
-use crate::remote::{
-    GetRequest, ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind,
-};
+use crate::remote::{ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
+use crate::transfer::hedge::Hedging;
 
 /// The time to wait for the end of a body whose last byte has arrived.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -42,6 +47,7 @@ pub(super) struct Fetcher {
     path: PathBuf,
     pool: BufferPool,
     pub(super) progress: Progress,
+    pub(super) hedging: Hedging,
     /// The algorithms that are computed for every piece.
     algorithms: Vec<ChecksumAlgorithm>,
     /// Whether the hashes are cheap enough to hash bytes on arrival, while they are in the CPU
@@ -117,6 +123,7 @@ impl Fetcher {
             path: context.path.clone(),
             pool: context.resources.pool.clone(),
             progress: context.progress.clone(),
+            hedging: Hedging::new(&context.resources.gate, context.resources.meter.bandwidth()),
             begun: Mutex::default(),
         }
     }
@@ -129,6 +136,7 @@ impl Fetcher {
             RangeTarget::Memory => None,
         };
         let begun = self.begun().remove(&piece.number);
+        let is_first = begun.is_none();
         let mut begun = begun.unwrap_or_else(|| Begun {
             done_bytes: 0,
             arrived_bytes: 0,
@@ -136,7 +144,7 @@ impl Fetcher {
             kept: Kept::default(),
         });
         let before = begun.done_bytes;
-        let ended = self.stream(piece, &mut begun).await;
+        let ended = self.stream(piece, &mut begun, is_first).await;
         let moved = begun.done_bytes > before;
         match ended {
             Ok(()) => Ok(Fetched {
@@ -155,15 +163,32 @@ impl Fetcher {
         }
     }
 
-    async fn stream(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
-        let failed = |error| FetchFailure::Store { error, moved: false };
-        let named = self.names_etag.load(Ordering::Relaxed);
-        let request = GetRequest {
-            offset_bytes: piece.offset_bytes + begun.done_bytes,
-            size_bytes: Some(piece.size_bytes - begun.done_bytes),
-            if_match: self.version.if_match().filter(|_| named),
+    async fn stream(
+        &self,
+        piece: PlannedPart,
+        begun: &mut Begun,
+        is_first: bool,
+    ) -> Result<(), FetchFailure> {
+        let attempt = self.hedging.attempt(piece.size_bytes - begun.done_bytes, is_first);
+        let race = Race::from(begun.done_bytes);
+        let mut rival = self.rival(piece, &race, &attempt);
+        let flow = match rival.against(self.open(piece, begun.done_bytes)).await {
+            First::Own(Ok(flow)) | First::Rival(flow) => flow,
+            First::Own(Err(failure)) => or_rival(&mut rival, failure).await?,
         };
-        let mut body = match self.store.get_object(&self.object, &request).await {
+        self.take(piece, begun, flow, (&race, &mut rival)).await?;
+        // Of two requests, neither tells how long a piece takes.
+        if rival.is_unused() {
+            attempt.finished();
+        }
+        Ok(())
+    }
+
+    /// Requests a piece from an offset in it on.
+    async fn open(&self, piece: PlannedPart, begins_at: u64) -> Result<Flow, FetchFailure> {
+        let failed = |error| FetchFailure::Store { error, moved: false };
+        let request = self.request(piece, begins_at, piece.size_bytes);
+        let body = match self.store.get_object(&self.object, &request).await {
             Ok(body) => body,
             Err(error)
                 if error.kind == StoreErrorKind::PreconditionFailed
@@ -182,7 +207,7 @@ impl Fetcher {
         if body.ignores_range && piece.size_bytes < self.version.size_bytes() {
             return Err(FetchFailure::NoRanges);
         }
-        self.take(piece, begun, &mut body).await
+        Ok(Flow::of(body, piece))
     }
 
     /// Receives a body until the piece is complete.
@@ -190,40 +215,63 @@ impl Fetcher {
         &self,
         piece: PlannedPart,
         begun: &mut Begun,
-        body: &mut ObjectBody,
+        mut flow: Flow,
+        (race, rival): (&Race, &mut Rival<'_>),
     ) -> Result<(), FetchFailure> {
         if let RangeTarget::File(_) = self.target {
             begun.kept = Kept::at(piece.offset_bytes + begun.done_bytes);
         }
         let failure = loop {
-            let left_bytes = piece.size_bytes - begun.arrived_bytes;
+            let left_bytes = flow.ends_at - begun.arrived_bytes;
+            if left_bytes == 0 && flow.ends_at < piece.size_bytes {
+                // The budget of the hedge did not reach to the end of the piece.
+                match self.open(piece, begun.arrived_bytes).await {
+                    Ok(rest) => flow = rest,
+                    Err(failure) => break Some(failure),
+                }
+                continue;
+            }
             if left_bytes == 0 {
-                break self.is_longer(body).await.then(|| self.too_long(piece).into());
+                break self.is_longer(&mut flow.body).await.then(|| self.too_long(piece).into());
             }
             let room = begun.kept.room(&self.pool);
             let most = usize::try_from(left_bytes).unwrap_or(usize::MAX).min(room.len());
             let room = &mut room[..most];
-            match body.bytes.read(room).await {
-                Ok(0) => {
-                    break Some(FetchFailure::Store {
-                        error: ended_early(begun.arrived_bytes, piece),
-                        moved: false,
-                    });
+            let at_hand = flow.take_front(room);
+            let read = match at_hand {
+                0 => rival.against(flow.body.bytes.read(room)).await,
+                count => First::Own(Ok(count)),
+            };
+            let failed = match read {
+                First::Rival(ahead) => {
+                    flow = ahead;
+                    continue;
                 }
-                Ok(count) => {
+                First::Own(Ok(0)) => ended_early(begun.arrived_bytes, piece),
+                First::Own(Err(error)) => error,
+                First::Own(Ok(count)) => {
                     if self.hashes_at_once {
                         begun.hasher.update(&room[..count]);
                     }
                     begun.kept.took(count);
                     begun.arrived_bytes += count as u64;
-                    self.progress.meter().add(count as u64);
-                    self.progress.meter().bandwidth().take(count as u64).await;
+                    race.arrived(begun.arrived_bytes);
+                    // Bytes at hand were counted when they were received.
+                    if at_hand == 0 {
+                        self.progress.meter().add(count as u64);
+                        self.progress.meter().bandwidth().take(count as u64).await;
+                    }
                     let at = piece.offset_bytes + begun.arrived_bytes;
                     if at.is_multiple_of(BLOCK_BYTES) {
                         self.write(piece, begun).await?;
                     }
+                    continue;
                 }
-                Err(error) => break Some(FetchFailure::Store { error, moved: false }),
+            };
+            let failure = FetchFailure::Store { error: failed, moved: false };
+            match or_rival(rival, failure).await {
+                Ok(ahead) => flow = ahead,
+                Err(failure) => break Some(failure),
             }
         };
         // The bytes of an interrupted attempt are kept: the next attempt continues after them.

@@ -78,6 +78,7 @@ impl Context {
                 }
             }
             drop(started);
+            fetcher.hedging.set_most(u32::MAX);
         };
         let write = async {
             let mut ranges = vec![];
@@ -167,6 +168,7 @@ async fn fetch(
         let failure = FailedAttempt::from(&error);
         if failure.throttled {
             pass.throttled();
+            fetcher.hedging.throttled();
         }
         // Received bytes reset the number of attempts and cost nothing of the retry budget.
         tries = if moved { 1 } else { tries + 1 };

@@ -36,6 +36,7 @@ pub(super) async fn fetch_all(
     run.advance(frontier);
     while !run.pieces.all_moved() {
         run.fetcher.progress.set_in_flight(run.pieces.in_flight());
+        run.fetcher.hedging.set_most(run.pieces.hedges_max());
         run.ask_for_pass();
         tokio::select! {
             pass = run.turn.pass() => run.begin(pass),
@@ -152,6 +153,7 @@ impl<'a> Run<'a> {
         let failure = FailedAttempt::from(&error);
         if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
             pass.throttled();
+            self.fetcher.hedging.throttled();
         }
         let again = if moved {
             self.pieces.interrupted(number, &failure, &mut self.retries)

@@ -133,6 +133,11 @@ impl Lifecycle {
         self.pieces.any_ready()
     }
 
+    /// Returns how many parts may be sent twice at once.
+    pub fn hedges_max(&self) -> u32 {
+        if self.state == LifecycleState::Sending { self.pieces.hedges_max() } else { 0 }
+    }
+
     /// Returns true once the upload has decided to end: later events are not the cause of its end.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, LifecycleState::Aborting | LifecycleState::Ended)

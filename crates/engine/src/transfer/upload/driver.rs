@@ -21,6 +21,7 @@ use super::context::Context;
 use super::dropped;
 use super::expiry;
 use super::finisher::Finisher;
+use super::hedged;
 use super::journal_handle::JournalHandle;
 use super::layout::PartsLayout;
 use super::lost_create::{self, LostCreates};
@@ -34,6 +35,7 @@ use crate::pace::{FailedAttempt, Pass, Retries, Success, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, Support, UploadRef};
 use crate::source::Change;
+use crate::transfer::hedge::Hedging;
 use crate::transfer::lifecycle::{
     Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted,
 };
@@ -64,6 +66,7 @@ pub(super) async fn drive(
             driver.act(action).await;
         }
         context.progress.set_in_flight(driver.lifecycle.in_flight());
+        driver.hedging.set_most(driver.lifecycle.hedges_max());
         driver.ask_for_pass();
         driver.read_ahead();
         let input = match driver.impossible.take() {
@@ -99,6 +102,7 @@ struct Driver {
     pass: Option<Pass>,
     /// Passes of parts in flight, and of parts that wait for their next attempt.
     passes: HashMap<PartNumber, Pass>,
+    hedging: Hedging,
     journal: JournalHandle,
     token: String,
     upload: Option<UploadRef>,
@@ -164,6 +168,7 @@ impl Driver {
             turn: Turn::default(),
             pass: None,
             passes: HashMap::new(),
+            hedging: Hedging::new(&resources.gate, resources.meter.bandwidth()),
             journal,
             token: start.token,
             upload: None,
@@ -286,7 +291,7 @@ impl Driver {
             Action::Wait(waiting, attempt, wait) => self.wait(waiting, attempt, wait),
             Action::Complete => self.complete(),
             Action::Examine => {
-                let Some(upload) = self.upload() else { return };
+                let Some(upload) = self.upload.clone() else { return };
                 let expected = self.expected();
                 self.requests.spawn(async move {
                     let (finding, head) =
@@ -297,7 +302,7 @@ impl Driver {
             Action::Stop => self.stop_all().await,
             Action::Abort => {
                 self.stop_all().await;
-                let Some(upload) = self.upload() else { return };
+                let Some(upload) = self.upload.clone() else { return };
                 let reason = self.cause.as_ref().map_or("cancelled".into(), ToString::to_string);
                 context.events.send(Event::Aborting { reason });
                 let creates = std::mem::take(&mut self.creates);
@@ -330,10 +335,6 @@ impl Driver {
         self.parts.shutdown().await;
         self.requests.shutdown().await;
         self.passes.clear();
-    }
-
-    fn upload(&self) -> Option<UploadRef> {
-        self.upload.clone()
     }
 
     /// Returns the properties that identify the finished object; only the token if parts are
@@ -370,7 +371,7 @@ impl Driver {
     }
 
     fn complete(&mut self) {
-        let Some(upload) = self.upload() else { return };
+        let Some(upload) = self.upload.clone() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
         // The last check of the source before the object can appear (P4). Once the object may
@@ -442,6 +443,7 @@ impl Driver {
                 let failure = FailedAttempt::from(&error);
                 if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
                     pass.throttled();
+                    self.hedging.throttled();
                 }
                 self.failed(Some(number), attempt, error);
                 Input::PartFailed(number, failure)
@@ -592,10 +594,7 @@ impl Driver {
         let made = self.context.maker.as_ref().and_then(|maker| maker.mover(&upload));
         self.mover = Some(made.unwrap_or_else(|| {
             let sender = PartSender::new(&self.context, upload, declared.is_none());
-            match &self.stream {
-                Some(stream) => stream.mover(sender),
-                None => Arc::new(sender),
-            }
+            hedged::mover(&self.context, &self.hedging, sender, self.stream.as_ref())
         }));
     }
 
@@ -613,10 +612,10 @@ impl Driver {
         // A dropped handle would only detach its task, but no task of this upload may outlive it.
         self.stop_all().await;
         let unheard = self.creates.any();
-        if unheard && (self.upload().is_some() || self.journal.id().is_none()) {
+        if unheard && (self.upload.clone().is_some() || self.journal.id().is_none()) {
             lost_create::warn_of_leftovers(&self.context);
         }
-        let (upload, expected) = (self.upload(), self.expected());
+        let (upload, expected) = (self.upload.clone(), self.expected());
         let mut parts: Vec<_> = self.sent.into_iter().flatten().collect();
         if let Some(proof) = self.context.maker.as_ref().and_then(|maker| maker.proof()) {
             parts.iter_mut().for_each(|part| part.proof = proof);

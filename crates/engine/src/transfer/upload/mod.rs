@@ -17,6 +17,7 @@ mod dropped;
 mod earlier;
 mod expiry;
 mod finisher;
+mod hedged;
 mod journal_handle;
 mod landed;
 mod layout;

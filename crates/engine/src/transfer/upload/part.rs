@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use haul_parts::{Checksum, ChecksumAlgorithm, PlannedPart};
 
 use super::context::Context;
@@ -17,7 +16,7 @@ use crate::remote::{
     Meter, Operation, PartRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
 use crate::source::Source;
-use crate::transfer::mover::{Mover, PartFailure, SentPart};
+use crate::transfer::mover::{PartFailure, SentPart};
 
 /// The state that all parts of an upload share.
 pub(super) struct PartSender {
@@ -52,21 +51,6 @@ impl Md5Wish {
     }
 }
 
-#[async_trait]
-impl Mover for PartSender {
-    /// Sends one part. A later attempt reads the part again, so a waiting part holds no memory.
-    async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
-        if let Some(algorithm) = self.trailer()
-            && let Streamed::Sent(sent) = self.send_streamed(part, attempt, algorithm).await?
-        {
-            return Ok(sent);
-        }
-        let read = read(self.range(part), &self.pool, self.checksum, self.md5.wanted()).await;
-        let bytes = read.map_err(PartFailure::Source)?;
-        self.send(part, attempt, &bytes).await
-    }
-}
-
 impl PartSender {
     /// Creates the sender of this upload; `md5_wanted` if the store did not confirm our checksum
     /// algorithm.
@@ -83,19 +67,44 @@ impl PartSender {
         }
     }
 
+    /// Sends one part in one attempt; `wire` counts its bytes. A later attempt reads the part
+    /// again, so a waiting part holds no memory.
+    pub(super) async fn send_from_source(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        wire: &Meter,
+    ) -> Result<SentPart, PartFailure> {
+        if let Some(algorithm) = self.trailer()
+            && let Streamed::Sent(sent) = self.send_streamed(part, attempt, algorithm, wire).await?
+        {
+            return Ok(sent);
+        }
+        let read = read(self.range(part), &self.pool, self.checksum, self.md5.wanted()).await;
+        let bytes = read.map_err(PartFailure::Source)?;
+        self.send(part, attempt, &bytes, wire).await
+    }
+
+    /// Reads a part and hashes it with MD5 too.
+    pub(super) async fn read_with_md5(&self, part: PlannedPart) -> Result<ReadBytes, PartFailure> {
+        let read = read(self.range(part), &self.pool, self.checksum, true).await;
+        read.map_err(PartFailure::Source)
+    }
+
     /// Sends a part that was read, and evaluates the answer.
     pub(super) async fn send(
         &self,
         part: PlannedPart,
         attempt: u32,
         bytes: &ReadBytes,
+        wire: &Meter,
     ) -> Result<SentPart, PartFailure> {
         let request = PartRequest {
             number: part.number,
             payload: bytes.payload.clone(),
             checksum: bytes.checksum,
             fresh_connection: attempt > 1,
-            wire: self.wire.clone(),
+            wire: wire.clone(),
         };
         let answer = self.store.upload_part(&self.upload, request).await;
         let answer =

@@ -8,7 +8,7 @@ use haul_parts::{ChecksumAlgorithm, PlannedPart};
 use super::part::{PartSender, ReadBytes, blame, prove};
 use crate::body::Payload;
 use crate::proof::Proof;
-use crate::remote::{Operation, PartRequest, StoreError, StoreErrorKind};
+use crate::remote::{Meter, Operation, PartRequest, StoreError, StoreErrorKind};
 use crate::transfer::mover::{PartFailure, SentPart};
 
 /// The outcome of an attempt that did not fail.
@@ -33,6 +33,7 @@ impl PartSender {
         part: PlannedPart,
         attempt: u32,
         algorithm: ChecksumAlgorithm,
+        wire: &Meter,
     ) -> Result<Streamed, PartFailure> {
         let payload = Payload::streamed(self.range(part), &self.pool, algorithm).await;
         let request = PartRequest {
@@ -40,7 +41,7 @@ impl PartSender {
             payload: payload.clone(),
             checksum: None,
             fresh_connection: attempt > 1,
-            wire: self.wire.clone(),
+            wire: wire.clone(),
         };
         let answer = match self.store.upload_part(&self.upload, request).await {
             Ok(answer) => answer,

@@ -10,7 +10,6 @@ use super::feed::Feed;
 use super::window::{StreamSender, Window};
 use crate::error::Error;
 use crate::pace::{Gate, Pass};
-use crate::transfer::mover::Mover;
 use crate::transfer::upload::PartsLayout;
 use crate::transfer::upload::part::PartSender;
 
@@ -62,9 +61,9 @@ impl ReadAhead {
         &self.window
     }
 
-    /// Returns the mover of the stream's parts, with a sender that reads from the window.
-    pub(crate) fn mover(&self, sender: PartSender) -> Arc<dyn Mover> {
-        Arc::new(StreamSender::new(sender, Arc::clone(&self.window)))
+    /// Returns the sender of the stream's parts, with one that reads from the window.
+    pub(crate) fn sender(&self, sender: PartSender) -> StreamSender {
+        StreamSender::new(sender, Arc::clone(&self.window))
     }
 
     /// Starts to read the next part, unless one is being read.

@@ -11,8 +11,10 @@ use haul_parts::{ChecksumAlgorithm, PlannedPart};
 
 use super::spool::SpoolFile;
 use super::stored_parts::StoredParts;
+use crate::remote::Meter;
 use crate::source::{Change, Source, SourceRecord, StreamRecord};
-use crate::transfer::mover::{Mover, PartFailure, SentPart};
+use crate::transfer::mover::{PartFailure, SentPart};
+use crate::transfer::upload::hedged::RepeatableSender;
 use crate::transfer::upload::part::{self, PartSender, ReadBytes};
 
 /// A stream in the form of a source; only the parts that it holds can be read.
@@ -160,8 +162,13 @@ impl StreamSender {
 }
 
 #[async_trait]
-impl Mover for StreamSender {
-    async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
+impl RepeatableSender for StreamSender {
+    async fn send_once(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        wire: &Meter,
+    ) -> Result<SentPart, PartFailure> {
         let held = self.window.held(part);
         if let Some(stored) = self.window.stored().filter(|stored| stored.may_have(part)) {
             let read = match &held {
@@ -177,10 +184,29 @@ impl Mover for StreamSender {
             }
         }
         let sent = match held {
-            Some(bytes) => self.sender.send(part, attempt, &bytes).await,
-            None => self.sender.attempt(part, attempt).await,
+            Some(bytes) => self.sender.send(part, attempt, &bytes, wire).await,
+            None => self.sender.send_from_source(part, attempt, wire).await,
         };
         self.window.md5_wanted.store(self.sender.md5.wanted(), Ordering::Relaxed);
         sent
+    }
+
+    /// A part in memory is sent from there: it needs no more memory.
+    async fn send_again(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        wire: &Meter,
+    ) -> Result<(SentPart, [u8; 16]), PartFailure> {
+        let bytes = match self.window.held(part) {
+            Some(bytes) => bytes,
+            None => self.sender.read_with_md5(part).await?,
+        };
+        let md5 = bytes.md5_bytes().await?;
+        Ok((self.sender.send(part, attempt, &bytes, wire).await?, md5))
+    }
+
+    fn sender(&self) -> &PartSender {
+        &self.sender
     }
 }
