@@ -72,12 +72,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         write(path, chart::svg(&cpu, defaults))?;
     }
     let goals: Vec<_> = cases.iter().flat_map(goals).collect();
-    for goal in &goals {
-        println!("{}: {}", if goal.is_met { "met" } else { "missed" }, goal.text);
-    }
-    let missed = goals.iter().filter(|goal| !goal.is_met).count();
-    ensure!(missed == 0, "{missed} of {} goals missed", goals.len());
-    Ok(())
+    crate::goals::print(&goals)
 }
 
 impl Sources {

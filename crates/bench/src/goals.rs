@@ -1,5 +1,7 @@
 //! The goals of `haul cp` beside its peers and the floor, as `bench client` checks them.
 
+use anyhow::{Result, ensure};
+
 use crate::case::{Job, Settings};
 use crate::contestant::Contestant;
 use crate::measured::{Figures, Measured};
@@ -17,6 +19,19 @@ const PEAK_MIB_MAX: f64 = 48.0;
 pub(crate) struct Goal {
     pub(crate) text: String,
     pub(crate) is_met: bool,
+}
+
+/// Prints the goals.
+///
+/// # Errors
+/// Fails if one is missed.
+pub(crate) fn print(goals: &[Goal]) -> Result<()> {
+    for goal in goals {
+        println!("{}: {}", if goal.is_met { "met" } else { "missed" }, goal.text);
+    }
+    let missed = goals.iter().filter(|goal| !goal.is_met).count();
+    ensure!(missed == 0, "{missed} of {} goals missed", goals.len());
+    Ok(())
 }
 
 /// Returns the goals that apply to a case: that of wall time always; those of CPU and memory with

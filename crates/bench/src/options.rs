@@ -33,8 +33,8 @@ client:
   --svg FILE                 where to draw the CPU per GiB of the cases with default settings
 
 server:
-  --case NAME,…              only these: signed, unsigned, tls, 64-connections, files, peers, get,
-                             complete, listing [default: all]
+  --case NAME,…              only these: signed, unsigned, tls, added-by-tls, 64-connections, files,
+                             peers, get, complete, listing [default: all]
   --json FILE                where to write every figure
   --objects N                objects of the listing [default: 1,000,000]
   --s3s-fs BINARY            s3s-fs (left out when not given)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::disk::FileId;
 use crate::meta::Extent;
 use crate::reaper::Hold;
-use crate::spans::VerifiedFile;
+use crate::spans::{SPAN_BYTES, VerifiedFile};
 use crate::store::Inner;
 use crate::{ObjectInfo, Result};
 
@@ -76,6 +76,43 @@ impl ObjectReader {
         let count = self.file(extent.file)?.read_at(&mut buffer[..wanted], extent.offset, end)?;
         self.advance(count as u64);
         Ok(count)
+    }
+
+    /// Fills the whole buffer with the next bytes if they are in memory, and returns whether it
+    /// did. Does not wait for the disk, so an asynchronous task may call it. Returns false before
+    /// the first [`read`](Self::read) of a data file, for a buffer that spans several of them or
+    /// does not hold whole spans, and for damage and errors: `read` returns or reports these bytes.
+    pub fn read_cached(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(extent) = self.extents.front() else { return false };
+        let count = buffer.len() as u64;
+        let file = self.open.as_ref().filter(|open| open.id() == extent.file);
+        let Some(file) = file.filter(|_| (1..=extent.size_bytes).contains(&count)) else {
+            return false;
+        };
+        let is_filled = file.read_cached_at(buffer, extent.offset);
+        if is_filled {
+            self.advance(count);
+        }
+        is_filled
+    }
+
+    /// Returns how many of the next bytes to read at once: at most `most`, and if possible so that
+    /// the next read begins where its bytes can be verified without those before them.
+    pub fn next_read_bytes(&self, most: usize) -> usize {
+        let mut left = most as u64;
+        for extent in &self.extents {
+            if let Some(after) = left.checked_sub(extent.size_bytes) {
+                left = after;
+                continue;
+            }
+            let in_extent = left.saturating_sub((extent.offset + left) % SPAN_BYTES);
+            left -= in_extent;
+            break;
+        }
+        match most - usize::try_from(left).unwrap_or(most) {
+            0 => most,
+            count => count,
+        }
     }
 
     fn advance(&mut self, count: u64) {

@@ -6,10 +6,12 @@
 //! haul-bench floor files ADDRESS CONNECTIONS FOLDER [CA]
 //! haul-bench floor download ADDRESS CONNECTIONS PART-BYTES PATH BYTES FILE [CA]
 //! haul-bench floor serve FILE [CERTIFICATE KEY]
+//! haul-bench floor receive FOLDER [CERTIFICATE KEY]
 //! ```
 
 mod download;
 mod files;
+mod receive;
 mod serve;
 mod upload;
 
@@ -25,6 +27,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+pub(crate) use receive::{Block, Stored};
+
 const SLICE_BYTES: usize = 256 * 1024;
 const ALGORITHM: ChecksumAlgorithm = ChecksumAlgorithm::Crc64Nvme;
 
@@ -34,7 +38,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         Some((what, rest)) if what == "files" => files::run(rest),
         Some((what, rest)) if what == "download" => download::run(rest),
         Some((what, rest)) if what == "serve" => serve::run(rest),
-        _ => bail!("floor upload|files|download|serve …"),
+        Some((what, rest)) if what == "receive" => receive::run(rest),
+        _ => bail!("floor upload|files|download|serve|receive …"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::body::Discarded;
+use super::body::Received;
 use super::generated;
 use super::head::Head;
 
@@ -38,7 +38,7 @@ pub(super) enum Answer {
 
 impl Objects {
     /// Returns the response.
-    pub(super) fn answer(&self, head: &Head, body: &Discarded) -> Answer {
+    pub(super) fn answer(&self, head: &Head, body: &Received) -> Answer {
         if let ("GET", Some(length)) = (head.method.as_str(), generated::length(&head.path))
             && head.parameter("tagging").is_none()
         {
@@ -47,7 +47,7 @@ impl Objects {
         Answer::Whole(self.whole(head, body))
     }
 
-    fn whole(&self, head: &Head, body: &Discarded) -> Vec<u8> {
+    fn whole(&self, head: &Head, body: &Received) -> Vec<u8> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_object = head.path.trim_matches('/').contains('/');
         let upload = head.parameter("uploadId");
@@ -149,7 +149,7 @@ impl Known {
 }
 
 /// Returns every checksum of the request, like a store that has verified it.
-fn stored(head: &Head, body: &Discarded) -> Vec<u8> {
+fn stored(head: &Head, body: &Received) -> Vec<u8> {
     let trailing = body.checksums.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut headers: Vec<_> = head.checksums().chain(trailing).collect();
     headers.push(("etag", ETAG));

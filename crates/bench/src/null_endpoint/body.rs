@@ -1,5 +1,5 @@
-//! Discards the body of a request: plain, in HTTP chunks, in `aws-chunked` chunks, or both
-//! (botocore over TLS).
+//! Receives the body of a request: plain, in HTTP chunks, in `aws-chunked` chunks, or both
+//! (botocore over TLS). Its bytes without framing go to a sink, which discards or stores them.
 
 use std::io::{self, ErrorKind};
 
@@ -7,16 +7,34 @@ use super::head::{Head, is_checksum};
 use super::reader::Reader;
 use super::wire::Wire;
 
-/// The facts about a discarded body.
+/// The destination of the bytes of a body.
+pub(crate) trait Sink {
+    /// Takes the next `bytes` bytes of a connection.
+    fn take(&mut self, reader: &mut Reader<impl Wire>, bytes: u64) -> io::Result<()>;
+}
+
+pub(super) struct Discard;
+
+impl Sink for Discard {
+    fn take(&mut self, reader: &mut Reader<impl Wire>, bytes: u64) -> io::Result<()> {
+        reader.discard(bytes)
+    }
+}
+
+/// The facts about a received body.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Discarded {
+pub(super) struct Received {
     /// The number of bytes without the framing.
     pub(super) bytes: u64,
     /// The checksums from the trailer.
     pub(super) checksums: Vec<(String, String)>,
 }
 
-pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result<Discarded> {
+pub(super) fn receive(
+    reader: &mut Reader<impl Wire>,
+    head: &Head,
+    sink: &mut impl Sink,
+) -> io::Result<Received> {
     let in_http_chunks =
         head.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
     let payload = head.header("x-amz-content-sha256").unwrap_or_default();
@@ -24,29 +42,29 @@ pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result
         (false, false) => {
             let length = head.header("content-length").unwrap_or("0");
             let bytes = length.parse().map_err(|_| ErrorKind::InvalidData)?;
-            reader.discard(bytes)?;
-            Ok(Discarded { bytes, ..Discarded::default() })
+            sink.take(reader, bytes)?;
+            Ok(Received { bytes, ..Received::default() })
         }
         (true, true) => {
             let mut inner = Reader::new(HttpChunks { outer: reader, left: 0, ended: false });
-            let body = chunks(&mut inner)?;
+            let body = chunks(&mut inner, sink)?;
             let rest = Reader::discard_some(&mut inner, u64::MAX)?;
             if rest > 0 { Err(ErrorKind::InvalidData.into()) } else { Ok(body) }
         }
-        _ => chunks(reader),
+        _ => chunks(reader, sink),
     }
 }
 
 /// Reads chunks of either framing, which differ only in the signature in the line of the size:
 /// hexadecimal sizes, data, and a trailer after the empty chunk.
-fn chunks<W: Wire>(reader: &mut Reader<W>) -> io::Result<Discarded> {
-    let mut body = Discarded::default();
+fn chunks<W: Wire>(reader: &mut Reader<W>, sink: &mut impl Sink) -> io::Result<Received> {
+    let mut body = Received::default();
     loop {
         let size = chunk_size(&reader.needed_line()?)?;
         if size == 0 {
             break;
         }
-        reader.discard(size)?;
+        sink.take(reader, size)?;
         reader.needed_line()?;
         body.bytes += size;
     }
@@ -146,11 +164,11 @@ mod tests {
         }
     }
 
-    fn discarded(request: &str) -> Discarded {
+    fn received(request: &str) -> Received {
         let mut reader =
             Reader::new(Arrived(format!("{request}NEXT / HTTP/1.1\r\n\r\n").into_bytes()));
         let head = Head::read(&mut reader).unwrap().unwrap();
-        let body = discard(&mut reader, &head).unwrap();
+        let body = receive(&mut reader, &head, &mut Discard).unwrap();
         assert_eq!(
             Head::read(&mut reader).unwrap().unwrap().method,
             "NEXT",
@@ -160,26 +178,26 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_discarded_to_their_end_in_every_framing() {
-        let plain = discarded("PUT /b/k HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
-        assert_eq!(plain, Discarded { bytes: 5, checksums: vec![] });
+    fn bodies_are_received_to_their_end_in_every_framing() {
+        let plain = received("PUT /b/k HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(plain, Received { bytes: 5, checksums: vec![] });
 
         let inner =
             "5;chunk-signature=0\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
         let streaming = "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER";
-        let expected = Discarded {
+        let expected = Received {
             bytes: 6,
             checksums: vec![("x-amz-checksum-crc32".into(), "AAAAAA==".into())],
         };
         let length = inner.len();
-        let aws = discarded(&format!(
+        let aws = received(&format!(
             "PUT /b/k HTTP/1.1\r\n{streaming}\r\nContent-Length: {length}\r\n\r\n{inner}"
         ));
         assert_eq!(aws, expected);
 
         let (one, two) = inner.split_at(9);
         let both = format!("{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n", one.len(), two.len());
-        let both = discarded(&format!(
+        let both = received(&format!(
             "PUT /b/k HTTP/1.1\r\n{streaming}\r\nTransfer-Encoding: chunked\r\n\r\n{both}"
         ));
         assert_eq!(both, expected);

@@ -6,10 +6,11 @@
 //! Checksums are echoed as sent, in a header or in the trailer, so that clients count their parts
 //! as verified; signatures are ignored. One thread per connection, in the process of the benchmark.
 //! GETs of [`generated`] objects are answered with bytes, whole or in ranges. [`Conditions`] make
-//! the endpoint as slow and as busy as a store far away.
+//! the endpoint as slow and as busy as a store far away. With a folder it is the floor of an
+//! endpoint: it hashes and stores the bodies of objects and parts ([`crate::floor`]).
 
 mod answers;
-mod body;
+pub(crate) mod body;
 mod conditions;
 mod counted;
 pub(crate) mod generated;
@@ -20,6 +21,7 @@ mod tests;
 pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
@@ -29,6 +31,7 @@ use anyhow::{Context, Result};
 use rustls::ServerConfig;
 
 use self::answers::{Answer, Objects};
+use self::body::Discard;
 pub(crate) use self::conditions::Conditions;
 use self::conditions::Traffic;
 use self::counted::Counted;
@@ -36,6 +39,7 @@ use self::head::Head;
 use self::reader::Reader;
 use self::wire::{Plain, Tls, Wire};
 use crate::authority::Authority;
+use crate::floor::{Block, Stored};
 
 /// A running endpoint; it responds until the process ends.
 pub(crate) struct NullEndpoint {
@@ -64,6 +68,12 @@ impl NullEndpoint {
     /// Starts TLS, with the server certificate of this authority.
     pub(crate) fn tls(authority: &Authority, conditions: Conditions) -> Result<Self> {
         Self::start(loopback(), Some(authority.server_config()?), State::under(conditions))
+    }
+
+    /// Starts an endpoint that stores the bytes of objects and parts in a folder.
+    pub(crate) fn storing(folder: PathBuf, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
+        let state = State { folder: Some(folder), ..State::under(Conditions::default()) };
+        Self::start(loopback(), tls, state)
     }
 
     fn start(at: SocketAddr, tls: Option<Arc<ServerConfig>>, state: State) -> Result<Self> {
@@ -99,12 +109,14 @@ struct State {
     objects: Objects,
     traffic: Traffic,
     counter: Option<Arc<AtomicU64>>,
+    /// Where the bytes of objects and parts are stored, instead of being discarded.
+    folder: Option<PathBuf>,
 }
 
 impl State {
     fn under(conditions: Conditions) -> Self {
         let traffic = Traffic::under(conditions);
-        Self { objects: Objects::default(), traffic, counter: None }
+        Self { objects: Objects::default(), traffic, counter: None, folder: None }
     }
 }
 
@@ -122,13 +134,14 @@ fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &State) -> Re
 /// Serves requests until the client closes the connection.
 fn converse(wire: impl Wire, state: &State) -> Result<()> {
     let mut reader = Reader::new(wire);
+    let mut block = state.folder.as_ref().map(|_| Block::new());
     while let Some(head) = Head::read(&mut reader)? {
         if state.traffic.is_too_fast(Instant::now()) {
             // Stores refuse by the head. The body, if it is on its way, moves nothing.
             reader.wire().send(&answers::slow_down(&head))?;
             if !head.expects_continue() {
                 reader.wire().set_counts(false);
-                body::discard(&mut reader, &head)?;
+                body::receive(&mut reader, &head, &mut Discard)?;
                 reader.wire().set_counts(true);
             }
             continue;
@@ -136,7 +149,15 @@ fn converse(wire: impl Wire, state: &State) -> Result<()> {
         if head.expects_continue() {
             reader.wire().send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let body = body::discard(&mut reader, &head)?;
+        let body = match (&state.folder, &mut block) {
+            (Some(folder), Some(block)) if head.method == "PUT" => {
+                let mut stored = Stored::create(folder, block)?;
+                let body = body::receive(&mut reader, &head, &mut stored)?;
+                stored.finish()?;
+                body
+            }
+            _ => body::receive(&mut reader, &head, &mut Discard)?,
+        };
         if state.traffic.delay_and_refuse() {
             reader.wire().send(&answers::slow_down(&head))?;
             continue;

@@ -1,7 +1,7 @@
 //! The two kinds of connection: plain TCP, which discards in the kernel, and TLS, which must
 //! decrypt first.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use socket2::Socket;
 
 /// The maximum bytes that one call discards.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
+
+/// The bytes of one read of the socket beneath TLS.
+const READ_BYTES: usize = 64 << 10;
 
 /// Linux's `MSG_TRUNC`: on a TCP socket the bytes are dropped instead of copied, tcp(7).
 const MSG_TRUNC: i32 = 0x20;
@@ -71,10 +74,36 @@ impl<S> Tls<S> {
     }
 }
 
-impl Tls<StreamOwned<ServerConnection, TcpStream>> {
+impl Tls<StreamOwned<ServerConnection, LargeReads>> {
     pub(crate) fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Self::over(StreamOwned::new(connection, socket)))
+        Ok(Self::over(StreamOwned::new(
+            connection,
+            LargeReads(BufReader::with_capacity(READ_BYTES, socket)),
+        )))
+    }
+}
+
+/// A socket that is read in large pieces: rustls reads 4 KiB at a time.
+pub(crate) struct LargeReads(BufReader<TcpStream>);
+
+impl Read for LargeReads {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for LargeReads {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.0.get_mut().write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
     }
 }
 

@@ -21,13 +21,15 @@ const PER_FOLDER: u64 = 1000;
 const WRITERS: u64 = 256;
 const MIB: u64 = 1 << 20;
 
-pub(super) fn measure(place: &Place<'_>) -> Result<()> {
+/// Returns the peak memory of `haul serve` in MiB after each listing.
+pub(super) fn measure(place: &Place<'_>) -> Result<Vec<u64>> {
     let data = place.folder.join("listing");
     let objects = place.options.objects.unwrap_or(OBJECTS);
     eprintln!("bench: making {objects} objects");
     make_objects(&data, objects)?;
     let subject = Subject::haul(place.options, &data, None)?;
     let idle_mib = usage_of(subject.id)?.peak_memory_bytes / MIB;
+    let mut peaks_mib = vec![];
     for _ in 0..place.options.rounds {
         let mut command = haul(&place.options.haul, &subject.store, place.folder);
         command.args(["du", "--json", &format!("s3://{BUCKET}")]);
@@ -38,6 +40,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<()> {
         })?;
         let client = client.context("haul du did not run")?;
         ensure!(client.stdout.contains(&objects.to_string()), "haul du found {}", client.stdout);
+        peaks_mib.push(usage.peak_memory_bytes / MIB);
         println!(
             "listing of {objects} objects: {:.2} s; haul serve {:.2} CPU-s, peak {} MiB (idle \
              {idle_mib}); haul du {:.2} CPU-s, peak {} MiB",
@@ -48,7 +51,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<()> {
             client.usage.peak_memory_bytes / MIB,
         );
     }
-    Ok(())
+    Ok(peaks_mib)
 }
 
 fn make_objects(data: &Path, objects: u64) -> Result<()> {

@@ -2,8 +2,13 @@
 //! Garage, one after the other in one run, and the servers are measured meanwhile. Files are read
 //! from memory, and dirty pages are written before each load, so that each server pays only for
 //! itself. `haul serve` always syncs everything.
+//!
+//! Prints one table, and then whether `haul serve` meets its goals ([`goals`]); fails if one is
+//! missed.
 
 mod complete;
+mod floor;
+mod goals;
 mod listing;
 mod load;
 mod read;
@@ -15,7 +20,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use haul_testkit::files::{random_hex, write_random};
+use haul_testkit::files::write_random;
 use haul_testkit::process::{Usage, run, usage_of};
 
 use self::load::{Client, Load};
@@ -23,6 +28,7 @@ use self::report::{Line, Report};
 use self::subject::{Kind, Subject};
 use crate::authority::Authority;
 use crate::client::haul;
+use crate::goals::Goal;
 use crate::options::Options;
 use crate::report::cpu_model;
 use crate::tree::write_tree;
@@ -37,8 +43,20 @@ const FILES: u64 = 10_000;
 const FILE_BYTES: usize = 16 << 10;
 
 /// The cases, in the order of the table.
-const CASES: [&str; 9] =
-    ["signed", "unsigned", "tls", "64-connections", "files", "peers", "get", "complete", "listing"];
+const CASES: [&str; 10] = [
+    "signed",
+    "unsigned",
+    "tls",
+    ADDED_BY_TLS,
+    "64-connections",
+    "files",
+    "peers",
+    "get",
+    "complete",
+    "listing",
+];
+/// The uploads of the same clients with and without TLS, to `haul serve` and to its floor program.
+const ADDED_BY_TLS: &str = "added-by-tls";
 
 /// The folders and files of a run.
 pub(crate) struct Place<'a> {
@@ -71,17 +89,18 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         eprintln!("bench: writing {} MiB of random bytes", place.file_bytes >> 20);
         write_random(&place.file, place.file_bytes, 1)?;
     }
-    if cases.contains(&"files") {
+    if cases.iter().any(|case| ["files", "peers"].contains(case)) {
         let files = options.files.unwrap_or(FILES);
         place.tree_bytes = write_tree(&place.tree, files, Some(FILE_BYTES))?;
     }
     let mut report = Report { cpu: cpu_model(), rounds: options.rounds, lines: vec![] };
+    let mut goals: Vec<Goal> = vec![];
     for case in cases {
         eprintln!("bench: {case}");
         match case {
             "get" => report.lines.extend(read::measure(&place)?),
-            "complete" => complete_many(&place)?,
-            "listing" => listing::measure(&place)?,
+            "complete" => goals.extend(goals::of_complete(&complete_many(&place)?)),
+            "listing" => goals.extend(goals::of_listing(&listing::measure(&place)?)),
             uploads => report.lines.extend(measure_loads(&place, uploads)?),
         }
     }
@@ -90,7 +109,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         let json = report.json();
         std::fs::write(path, json).with_context(|| format!("write {}", path.display()))?;
     }
-    Ok(())
+    goals.extend(goals::of_loads(&report.best()));
+    crate::goals::print(&goals)
 }
 
 /// Returns the cases that these words name, separated by commas; all without words.
@@ -121,7 +141,25 @@ fn loads(case: &str) -> Vec<Load> {
         "files" => [Client::S5cmd, Client::Haul]
             .map(|client| Load { files: true, ..Load::of(client) })
             .into(),
-        _ => of(&[Client::S5cmd, Client::Haul]),
+        ADDED_BY_TLS => [Client::S5cmd, Client::Haul]
+            .into_iter()
+            .flat_map(|client| [false, true].map(|tls| Load { tls, ..Load::of(client) }))
+            .collect(),
+        _ => [false, true]
+            .into_iter()
+            .flat_map(|files| {
+                [Client::S5cmd, Client::Haul].map(|client| Load { files, ..Load::of(client) })
+            })
+            .collect(),
+    }
+}
+
+/// Returns the servers of a case.
+fn kinds(options: &Options, case: &str) -> Vec<Kind> {
+    match case {
+        "peers" => Kind::measured(options),
+        ADDED_BY_TLS => vec![Kind::Floor, Kind::Haul],
+        _ => vec![Kind::Haul],
     }
 }
 
@@ -129,22 +167,12 @@ fn measure_loads(place: &Place<'_>, case: &'static str) -> Result<Vec<Line>> {
     let mut lines = vec![];
     for _ in 0..place.options.rounds {
         for load in loads(case) {
-            let kinds = match case {
-                "peers" | "files" => Kind::measured(place.options),
-                _ => vec![Kind::Haul],
-            };
-            for kind in kinds {
-                let subject = match load.tls {
-                    true => {
-                        let data = place.folder.join(random_hex(8)?);
-                        Subject::haul(place.options, &data, Some(&place.authority))?
-                    }
-                    false => kind.start(place.options, place.folder)?,
-                };
+            for kind in kinds(place.options, case) {
+                let subject = kind.start(place, load.tls)?;
                 let line = measure(place, &subject, case, load)?;
                 eprintln!("{}", line.text());
                 lines.push(line);
-                if case == "peers" {
+                if case == "peers" && !load.files {
                     let seconds = complete::of_file(place.options, &subject.store, &place.file)?;
                     let (mib, name) = (place.file_bytes >> 20, subject.name);
                     println!("Complete of {mib} MiB at {name}: {:.1} ms", seconds * 1000.0);
@@ -171,7 +199,8 @@ fn measure(place: &Place<'_>, subject: &Subject, case: &'static str, load: Load)
         true => (place.tree_bytes, Some(place.options.files.unwrap_or(FILES))),
         false => (place.file_bytes, None),
     };
-    Ok(Line { case, client: load.client.name(), server: subject.name, bytes, files, wall, usage })
+    let (client, server, tls) = (load.client.name(), subject.name, load.tls);
+    Ok(Line { case, client, server, tls, bytes, files, wall, usage })
 }
 
 /// Measures the server with this process id while `work` runs. The peak memory is that since the
@@ -190,14 +219,16 @@ fn measure_server(id: u32, work: impl FnOnce() -> Result<()>) -> Result<(Duratio
     Ok((wall, usage))
 }
 
-fn complete_many(place: &Place<'_>) -> Result<()> {
-    let subject = Kind::Haul.start(place.options, place.folder)?;
+fn complete_many(place: &Place<'_>) -> Result<Vec<Duration>> {
+    let subject = Kind::Haul.start(place, false)?;
     make_bucket(place, &subject)?;
     write_what_is_left()?;
-    for seconds in complete::of_many_parts(place.options, &subject.store)? {
-        println!("Complete of 10,000 parts at {}: {:.1} ms", subject.name, seconds * 1000.0);
+    let seconds = complete::of_many_parts(place.options, &subject.store)?;
+    let rounds: Vec<_> = seconds.into_iter().map(Duration::from_secs_f64).collect();
+    for round in &rounds {
+        println!("Complete of 10,000 parts at {}: {:.1?}", subject.name, round);
     }
-    Ok(())
+    Ok(rounds)
 }
 
 fn make_bucket(place: &Place<'_>, subject: &Subject) -> Result<()> {

@@ -1,22 +1,24 @@
 //! GET, verified as it is read, beside a floor program that reads, hashes and sends: a client in
 //! this process fetches ranges of 8 MiB over eight connections and discards them.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use haul_testkit::process::run;
 
+use super::floor::Floor;
 use super::load::{Client, Load};
 use super::report::Line;
-use super::subject::Subject;
+use super::subject::{FLOOR, HAUL, Subject};
 use super::{BUCKET, IN_FLIGHT, LIMIT, Place, make_bucket, measure_server, write_what_is_left};
 use crate::floor::client_config;
 use crate::null_endpoint::reader::Reader;
 use crate::null_endpoint::wire::{Plain, Tls, Wire};
 
+/// The names of the two cases in the table.
+pub(super) const GET: &str = "get";
+pub(super) const GET_TLS: &str = "get, TLS";
 const RANGE_BYTES: u64 = 8 << 20;
 
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Line>> {
@@ -30,56 +32,26 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Line>> {
     let mut lines = vec![];
     for tls in [false, true] {
         let authority = tls.then_some(&place.authority);
-        let case = if tls { "get, TLS" } else { "get" };
+        let case = if tls { GET_TLS } else { GET };
         let fetch = |endpoint: &str| fetch(place, endpoint, tls);
         let subject = Subject::haul(place.options, &data, authority)?;
-        let floor = Floor::start(place, tls)?;
+        let floor = Floor::start("serve", &place.file, authority)?;
         for (server, id, endpoint) in [
-            ("floor", floor.child.id(), floor.endpoint.as_str()),
-            ("haul serve", subject.id, subject.store.endpoint.as_str()),
+            (FLOOR, floor.id(), floor.endpoint()),
+            (HAUL, subject.id, subject.store.endpoint.as_str()),
         ] {
             // The first pass reads from the disk into the page cache.
             fetch(endpoint)?;
             for _ in 0..place.options.rounds {
                 let (wall, usage) = measure_server(id, || fetch(endpoint))?;
                 let (client, bytes) = ("8 connections", place.file_bytes);
-                let line = Line { case, client, server, bytes, files: None, wall, usage };
+                let line = Line { case, client, server, tls, bytes, files: None, wall, usage };
                 eprintln!("{}", line.text());
                 lines.push(line);
             }
         }
     }
     Ok(lines)
-}
-
-/// The floor program as a running server; killed on drop.
-struct Floor {
-    child: Child,
-    endpoint: String,
-}
-
-impl Floor {
-    fn start(place: &Place<'_>, tls: bool) -> Result<Self> {
-        let program = std::env::current_exe().context("find this program")?;
-        let mut command = Command::new(program);
-        command.args(["floor", "serve"]).arg(&place.file);
-        if tls {
-            command.args([&place.authority.server_certificate, &place.authority.server_key]);
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().context("start the floor")?;
-        let mut endpoint = String::new();
-        let stdout = child.stdout.take().context("stdout was piped")?;
-        BufReader::new(stdout).read_line(&mut endpoint)?;
-        Ok(Self { child, endpoint: endpoint.trim_end().to_owned() })
-    }
-}
-
-impl Drop for Floor {
-    fn drop(&mut self) {
-        // An error means that it has already ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Fetches the object in ranges over all connections, and discards it.

@@ -14,6 +14,7 @@ pub(super) struct Line {
     pub(super) case: &'static str,
     pub(super) client: &'static str,
     pub(super) server: &'static str,
+    pub(super) tls: bool,
     pub(super) bytes: u64,
     /// The number of files, for the case of many.
     pub(super) files: Option<u64>,
@@ -34,20 +35,36 @@ impl Line {
 
     /// Returns whether another line is a round of the same measurement.
     fn is_same_as(&self, other: &Self) -> bool {
-        (self.case, self.client, self.server) == (other.case, other.client, other.server)
+        let name = |line: &Self| (line.case, line.client, line.server, line.tls);
+        name(self) == name(other) && self.files.is_some() == other.files.is_some()
+    }
+
+    /// Returns the CPU seconds of the server per GiB.
+    pub(super) fn cpu_per_gib(&self) -> f64 {
+        self.row().cpu_per_gib()
+    }
+
+    /// Returns the files per second, for the case of many.
+    #[allow(clippy::cast_precision_loss, reason = "figures for people: 52 bits are enough")]
+    pub(super) fn files_per_second(&self) -> Option<f64> {
+        Some(self.files? as f64 / self.wall.as_secs_f64())
     }
 
     #[allow(clippy::cast_precision_loss, reason = "figures for people: 52 bits are enough")]
     fn per_second(&self) -> String {
         let wall = self.wall.as_secs_f64();
-        match self.files {
-            Some(files) => format!("{:.0} files", files as f64 / wall),
+        match self.files_per_second() {
+            Some(files) => format!("{files:.0} files"),
             None => format!("{:.0} MiB", self.bytes as f64 / (1_u64 << 20) as f64 / wall),
         }
     }
 
     pub(super) fn text(&self) -> String {
-        let Self { case, client, server, .. } = self;
+        let Self { client, server, .. } = self;
+        let case = match self.tls && !self.case.contains("TLS") && self.case != "tls" {
+            true => format!("{}, TLS", self.case),
+            false => self.case.to_owned(),
+        };
         let (row, wall) = (self.row(), self.wall.as_secs_f64());
         let (rate, cpu, peak) = (self.per_second(), row.cpu_per_gib(), row.peak_mib());
         format!("| {case} | {client} | {server} | {wall:.2} | {rate} | {cpu:.2} | {peak:.0} |")
@@ -57,7 +74,7 @@ impl Line {
 impl Report {
     /// Returns the round of each measurement in which the server needed the least CPU: noise only
     /// ever adds.
-    fn best(&self) -> Vec<&Line> {
+    pub(super) fn best(&self) -> Vec<&Line> {
         let mut best: Vec<&Line> = vec![];
         for line in &self.lines {
             match best.iter_mut().find(|known| known.is_same_as(line)) {
@@ -85,6 +102,7 @@ fn of_line(line: &Line) -> Value {
         "case": line.case,
         "client": line.client,
         "server": line.server,
+        "tls": line.tls,
         "bytes": line.bytes,
         "files": line.files,
         "wall_seconds": line.wall.as_secs_f64(),
@@ -119,6 +137,7 @@ mod tests {
             case: "signed",
             client,
             server: "haul serve",
+            tls: false,
             bytes: 2 << 30,
             files,
             wall: Duration::from_secs(4),

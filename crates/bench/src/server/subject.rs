@@ -8,9 +8,18 @@ use anyhow::{Context, Result};
 use haul_testkit::TestStore;
 use haul_testkit::files::random_hex;
 use haul_testkit::servers::{Daemon, Fsync, Garage, HaulServe, REGION, free_port};
+use tempfile::TempDir;
 
+use super::Place;
+use super::floor::Floor;
 use crate::authority::Authority;
 use crate::options::Options;
+
+/// The names of our servers in the table.
+pub(super) const HAUL: &str = "haul serve";
+pub(super) const FLOOR: &str = "floor";
+/// The name of Garage that syncs as `haul serve` does.
+pub(super) const GARAGE_WITH_FSYNC: &str = "garage, fsync";
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -24,6 +33,7 @@ pub(super) struct Subject {
 }
 
 enum Server {
+    Floor { _server: Floor, _folder: TempDir },
     Haul { _server: HaulServe },
     S3sFs { _server: Daemon },
     Garage { _server: Garage },
@@ -32,6 +42,8 @@ enum Server {
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// The program that receives, hashes, writes and syncs.
+    Floor,
     Haul,
     /// The sample that the same protocol library ships: it never syncs, and copies every part again
     /// at Complete.
@@ -42,7 +54,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Returns the kinds for which the options name a binary.
+    /// Returns `haul serve` and the peers for which the options name a binary.
     pub(super) fn measured(options: &Options) -> Vec<Self> {
         let mut kinds = vec![Self::Haul];
         if options.s3s_fs.is_some() {
@@ -54,13 +66,16 @@ impl Kind {
         kinds
     }
 
-    /// Starts a server of this kind with an empty folder of its own.
-    pub(super) fn start(self, options: &Options, folder: &Path) -> Result<Subject> {
+    /// Starts a server of this kind with an empty folder of its own; only ours serve TLS.
+    pub(super) fn start(self, place: &Place<'_>, tls: bool) -> Result<Subject> {
+        let (options, folder) = (place.options, place.folder);
+        let authority = tls.then_some(&place.authority);
         match self {
-            Self::Haul => Subject::haul(options, &folder.join(random_hex(8)?), None),
+            Self::Floor => Subject::floor(folder, authority),
+            Self::Haul => Subject::haul(options, &folder.join(random_hex(8)?), authority),
             Self::S3sFs => s3s_fs(options, folder),
             Self::Garage => garage(options, folder, "garage", Fsync::Never),
-            Self::GarageWithFsync => garage(options, folder, "garage, fsync", Fsync::Always),
+            Self::GarageWithFsync => garage(options, folder, GARAGE_WITH_FSYNC, Fsync::Always),
         }
     }
 }
@@ -83,7 +98,22 @@ impl Subject {
         }
         let server = HaulServe::start_with(&options.haul, data, &more)?;
         let (store, id) = (server.store().clone(), server.id());
-        Ok(Self { name: "haul serve", store, id, _server: Server::Haul { _server: server } })
+        Ok(Self { name: HAUL, store, id, _server: Server::Haul { _server: server } })
+    }
+
+    /// Starts the floor program that receives uploads, over TLS with an authority.
+    fn floor(folder: &Path, authority: Option<&Authority>) -> Result<Self> {
+        let folder = tempfile::tempdir_in(folder).context("make a folder for the floor")?;
+        let server = Floor::start("receive", folder.path(), authority)?;
+        let store = TestStore {
+            endpoint: server.endpoint().to_owned(),
+            region: REGION.to_owned(),
+            access_key: random_hex(10)?,
+            secret_key: random_hex(20)?,
+        };
+        let id = server.id();
+        let server = Server::Floor { _server: server, _folder: folder };
+        Ok(Self { name: FLOOR, store, id, _server: server })
     }
 }
 

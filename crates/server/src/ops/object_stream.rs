@@ -1,11 +1,14 @@
 //! Streams an object to the socket, block by block.
 //!
-//! A blocking thread reads one block while the previous one is being sent, as long as there is room
-//! for both: a stalled reader keeps two blocks in memory. Without room, the object is sent in small
-//! blocks, one at a time, which need none. The first block is read before the response starts, so
-//! that damage at the start becomes an error document. A later error closes the connection before
-//! the bad bytes are sent: the status has already been sent, and missing bytes are the only
-//! remaining signal.
+//! A block that is in the page cache is read where it is sent, when the connection wants it: no
+//! thread switch, and it is hashed, encrypted and sent while it is in the cache of one processor
+//! (decision 0020). If the next block is not there, blocking threads read some blocks ahead: one
+//! while the previous one is being sent, as long as there is room for both. Without room, the
+//! object is sent in small blocks, one at a time, which need none.
+//!
+//! The first block is read before the response starts, so that damage at the start becomes an error
+//! document. A later error closes the connection before the bad bytes are sent: the status has
+//! already been sent, and missing bytes are the only remaining signal.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +37,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const SMALL_BLOCK_BYTES: usize = 64 * 1024;
 /// The number of unused blocks to keep: fresh memory costs the system about as much as filling it.
 const KEPT_BLOCKS_MAX: usize = 32;
+/// The number of blocks that threads read after one that is not in the page cache, before the next
+/// attempt without a thread.
+const BLOCKS_AHEAD: u32 = 16;
 
 /// Memory and room for blocks, shared by all clones.
 #[derive(Clone, Debug)]
@@ -63,28 +69,25 @@ pub(crate) async fn object_stream(
     sends: &SendRoom,
     requester: Option<Requester>,
 ) -> Result<StreamingBlob, Refusal> {
-    let left = reader.remaining_bytes();
     let mut stream = ObjectStream {
         first: None,
         state: ReadState::Done,
-        left,
+        left: reader.remaining_bytes(),
+        ahead: 0,
         sends: sends.clone(),
         access_key_id: requester.as_ref().map(Requester::access_key_id).unwrap_or_default(),
         small: Arc::default(),
         _requester: requester,
     };
-    if left > 0 {
-        stream.read_next(reader);
-    }
-    // The small block is not in use yet, so this does not wait.
-    if let ReadState::Reading(first) = std::mem::replace(&mut stream.state, ReadState::Done) {
-        let first = first.await;
+    // The small block is not in use yet, so there is one.
+    if stream.left > 0
+        && let Some(block) = stream.block(&reader)
+    {
+        let first = tokio::task::spawn_blocking(move || read(reader, block)).await;
         let first =
             first.map_err(|error| Refusal::internal("reading a block did not finish", &error))?;
         let (reader, block) = first.map_err(|error| Refusal::from_store(&error))?;
-        if reader.remaining_bytes() > 0 {
-            stream.read_next(reader);
-        }
+        stream.state = ReadState::Idle(Box::new(reader));
         stream.first = Some(block);
     }
     Ok(StreamingBlob::new(stream))
@@ -96,6 +99,8 @@ struct ObjectStream {
     first: Option<SendBlock>,
     state: ReadState,
     left: u64,
+    /// The number of blocks that threads are still to read.
+    ahead: u32,
     sends: SendRoom,
     access_key_id: AccessKeyId,
     small: Arc<SmallBlock>,
@@ -104,9 +109,9 @@ struct ObjectStream {
 }
 
 enum ReadState {
+    /// The next block is read once the connection wants it, and a block is free.
+    Idle(Box<ObjectReader>),
     Reading(JoinHandle<Read>),
-    /// Waits for the small block, which is still being sent.
-    Waiting(Box<ObjectReader>),
     Done,
 }
 
@@ -153,18 +158,10 @@ impl Drop for SendBlock {
 }
 
 impl ObjectStream {
-    /// Starts to read the next block, or waits for the small one.
-    fn read_next(&mut self, reader: ObjectReader) {
-        self.state = match self.block(reader.remaining_bytes()) {
-            Some(block) => {
-                ReadState::Reading(tokio::task::spawn_blocking(move || read(reader, block)))
-            }
-            None => ReadState::Waiting(Box::new(reader)),
-        };
-    }
-
-    fn block(&self, left: u64) -> Option<SendBlock> {
-        let wanted = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+    /// Returns memory for the next block, with the length to read; `None` while the small block is
+    /// being sent.
+    fn block(&self, reader: &ObjectReader) -> Option<SendBlock> {
+        let wanted = reader.next_read_bytes(BLOCK_BYTES);
         if let Some(taken) = self.sends.room.try_take(&self.access_key_id, wanted) {
             let source = BlockSource::Room(self.sends.clone(), taken);
             return Some(SendBlock { memory: self.sends.memory(), filled: wanted, source });
@@ -172,9 +169,48 @@ impl ObjectStream {
         let is_free = !self.small.is_in_use.swap(true, Ordering::Acquire);
         is_free.then(|| SendBlock {
             memory: vec![0; SMALL_BLOCK_BYTES],
-            filled: wanted.min(SMALL_BLOCK_BYTES),
+            filled: reader.next_read_bytes(SMALL_BLOCK_BYTES),
             source: BlockSource::Small(Arc::clone(&self.small)),
         })
+    }
+
+    /// Returns a block as the next piece of the body.
+    fn send(&mut self, block: SendBlock) -> Option<Result<Bytes, StdError>> {
+        self.left = self.left.saturating_sub(block.filled as u64);
+        if self.left == 0 {
+            self.state = ReadState::Done;
+        }
+        // Without bytes, hyper sees fewer of them than the Content-Length, and closes the
+        // connection.
+        (block.filled > 0).then(|| Ok(Bytes::from_owner(block)))
+    }
+
+    /// Lets a thread read the next block, if one is free.
+    fn read_ahead(&mut self, reader: Box<ObjectReader>) {
+        self.state = match self.block(&reader) {
+            Some(block) => {
+                ReadState::Reading(tokio::task::spawn_blocking(move || read(*reader, block)))
+            }
+            None => ReadState::Idle(reader),
+        };
+    }
+
+    /// Reads the next block from the page cache; if it is not there, lets a thread read it.
+    fn read_here(&mut self, mut reader: Box<ObjectReader>) -> Option<SendBlock> {
+        let Some(mut block) = self.block(&reader) else {
+            self.state = ReadState::Idle(reader);
+            return None;
+        };
+        if self.ahead == 0 {
+            let filled = block.filled;
+            if reader.read_cached(&mut block.memory[..filled]) {
+                self.state = ReadState::Idle(reader);
+                return Some(block);
+            }
+            self.ahead = BLOCKS_AHEAD;
+        }
+        self.state = ReadState::Reading(tokio::task::spawn_blocking(move || read(*reader, block)));
+        None
     }
 }
 
@@ -196,20 +232,20 @@ impl Stream for ObjectStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(first) = self.first.take() {
-            self.left = self.left.saturating_sub(first.filled as u64);
-            return Poll::Ready(Some(Ok(Bytes::from_owner(first))));
+            return Poll::Ready(self.send(first));
         }
-        if matches!(self.state, ReadState::Waiting(_)) {
+        if matches!(self.state, ReadState::Idle(_)) {
             // Register before checking, so that a block that is freed in between is not missed.
             self.small.free.register(cx.waker());
-            if let ReadState::Waiting(reader) = std::mem::replace(&mut self.state, ReadState::Done)
+            if let ReadState::Idle(reader) = std::mem::replace(&mut self.state, ReadState::Done)
+                && let Some(block) = self.read_here(reader)
             {
-                self.read_next(*reader);
+                return Poll::Ready(self.send(block));
             }
         }
         let read = match &mut self.state {
             ReadState::Reading(read) => ready!(Pin::new(read).poll(cx)),
-            ReadState::Waiting(_) => return Poll::Pending,
+            ReadState::Idle(_) => return Poll::Pending,
             ReadState::Done => return Poll::Ready(None),
         };
         self.state = ReadState::Done;
@@ -221,15 +257,14 @@ impl Stream for ObjectStream {
             }
             Err(error) => return Poll::Ready(Some(Err(Box::new(error)))),
         };
-        self.left = self.left.saturating_sub(block.filled as u64);
-        if block.filled == 0 {
-            // hyper sees fewer bytes than the Content-Length, and closes the connection.
-            return Poll::Ready(None);
+        self.ahead = self.ahead.saturating_sub(1);
+        let reader = Box::new(reader);
+        if self.ahead > 0 && reader.remaining_bytes() > 0 {
+            self.read_ahead(reader);
+        } else {
+            self.state = ReadState::Idle(reader);
         }
-        if self.left > 0 {
-            self.read_next(reader);
-        }
-        Poll::Ready(Some(Ok(Bytes::from_owner(block))))
+        Poll::Ready(self.send(block))
     }
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod connections;
 pub(crate) mod interim;
 mod stalling_io;
 pub(crate) mod tls;
+mod tls_stream;

@@ -16,16 +16,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::error::Error;
 use crate::options::TlsPem;
+use crate::socket::tls_stream::{FullRecords, LargeReads, ReadBuffers};
 
 /// Turns accepted sockets into connections.
 #[derive(Clone)]
 pub(crate) enum Transport {
     Plain,
-    Tls(TlsAcceptor),
+    Tls(TlsAcceptor, ReadBuffers),
 }
 
 impl Transport {
@@ -50,7 +50,7 @@ impl Transport {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| bad(&error.to_string()))?;
-        Ok(Self::Tls(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self::Tls(TlsAcceptor::from(Arc::new(config)), ReadBuffers::default()))
     }
 
     /// Performs the handshake, if TLS is enabled.
@@ -61,9 +61,12 @@ impl Transport {
     ) -> io::Result<SocketStream> {
         match self {
             Self::Plain => Ok(SocketStream::Plain(stream)),
-            Self::Tls(acceptor) => {
+            Self::Tls(acceptor, buffers) => {
+                let stream = LargeReads::new(stream, buffers.clone());
                 match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-                    Ok(shaken) => shaken.map(|stream| SocketStream::Tls(Box::new(stream))),
+                    Ok(shaken) => {
+                        shaken.map(|stream| SocketStream::Tls(Box::new(FullRecords(stream))))
+                    }
                     Err(_) => Err(io::ErrorKind::TimedOut.into()),
                 }
             }
@@ -74,7 +77,7 @@ impl Transport {
     pub(crate) fn scheme(&self) -> &'static str {
         match self {
             Self::Plain => "http",
-            Self::Tls(_) => "https",
+            Self::Tls(..) => "https",
         }
     }
 }
@@ -82,7 +85,7 @@ impl Transport {
 /// One connection, with or without TLS.
 pub(crate) enum SocketStream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<FullRecords<LargeReads<TcpStream>>>),
 }
 
 impl AsyncRead for SocketStream {

@@ -1,21 +1,12 @@
 //! `/health`, `/metrics`, and TLS: everything that is not the S3 protocol itself.
 
-use std::sync::Arc;
-
 use haul_server::{Secret, TlsPem};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::client::{Auth, Client};
 use crate::fixture::{Fixture, options};
-
-const CA: &str = include_str!("tls/ca.pem");
-const CERTIFICATE: &str = include_str!("tls/server.pem");
-const KEY: &str = include_str!("tls/server-test-only.key");
+use crate::secure::{self, CA, CERTIFICATE, KEY};
 
 #[tokio::test]
 async fn health_and_metrics_have_an_address_of_their_own() {
@@ -43,30 +34,20 @@ async fn health_and_metrics_have_an_address_of_their_own() {
 
 #[tokio::test]
 async fn with_a_certificate_the_endpoint_speaks_tls() {
-    let pem = TlsPem { certificates: CERTIFICATE.to_owned(), private_key: Secret::new(KEY) };
     let dir = tempfile::tempdir().unwrap();
     let mut tls = options(&dir);
-    tls.tls = Some(pem);
+    tls.tls = Some(secure::pem());
     let server = haul_server::start(tls).await.unwrap();
     assert!(server.endpoint().starts_with("https://127.0.0.1:"));
     let client = Client::new(&server);
 
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(CA.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let connector =
-        TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
     for (request, expected) in [
         (client.request("PUT", "/bkt"), "HTTP/1.1 200"),
         (client.request("PUT", "/bkt/k").body(""), "HTTP/1.1 200"),
         (client.request("GET", "/bkt/absent"), "HTTP/1.1 404"),
     ] {
-        let stream = TcpStream::connect(server.address()).await.unwrap();
-        let name = ServerName::IpAddress(server.address().ip().into());
-        let mut stream = connector.connect(name, stream).await.unwrap();
+        let socket = TcpStream::connect(server.address()).await.unwrap();
+        let mut stream = secure::connect(socket).await;
         stream.write_all(request.sign().head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         assert!(stream.read_buf(&mut answer).await.unwrap() > 0);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use haul_server::{Credentials, RunningServer};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
@@ -148,12 +148,21 @@ impl Request {
     }
 
     pub(crate) async fn send(self) -> Response {
+        let mut stream = TcpStream::connect(self.client.address).await.unwrap();
+        self.send_on(&mut stream).await
+    }
+
+    /// Like `send`, on a connection that may be used again, with or without TLS.
+    pub(crate) async fn send_on(
+        self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    ) -> Response {
         let mut bytes = self.sign().head.into_bytes();
         bytes.extend_from_slice(&self.body);
-        let mut stream = TcpStream::connect(self.client.address).await.unwrap();
         // The server may refuse and close the connection before everything is written.
         let _ = stream.write_all(&bytes).await;
-        Response::read(&mut stream, self.method == "HEAD").await.expect("an answer")
+        let _ = stream.flush().await;
+        Response::read(stream, self.method == "HEAD").await.expect("an answer")
     }
 
     /// Like `send`, to a server that may be killed at any moment: `None` without a whole response.
@@ -266,7 +275,10 @@ impl Request {
 
 impl Response {
     /// Reads one response; `None` if the connection ends before its head.
-    pub(crate) async fn read(stream: &mut TcpStream, headless: bool) -> Option<Self> {
+    pub(crate) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        headless: bool,
+    ) -> Option<Self> {
         let mut bytes = Vec::new();
         let head_end = loop {
             if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {

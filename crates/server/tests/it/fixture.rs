@@ -19,12 +19,18 @@ impl Fixture {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut ServerOptions)) -> Self {
+        let fixture = Self::without_bucket(change).await;
+        fixture.client.request("PUT", "/bkt").expect(200).await;
+        fixture
+    }
+
+    /// Creates a server that may listen with TLS, which its client does not speak by itself.
+    pub(crate) async fn without_bucket(change: impl FnOnce(&mut ServerOptions)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options = options(&dir);
         change(&mut options);
         let server = start(options).await.unwrap();
         let client = Client::new(&server);
-        client.request("PUT", "/bkt").expect(200).await;
         Self { dir, server, client }
     }
 }

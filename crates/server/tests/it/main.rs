@@ -32,6 +32,8 @@ mod multipart_checksums;
 mod names;
 mod object_headers;
 mod objects;
+mod secure;
+mod sending;
 mod signatures;
 mod slow_senders;
 mod start;

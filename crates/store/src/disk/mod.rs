@@ -8,6 +8,7 @@
 //! of its folder. Before that, a name may be present or absent, and bytes may be present in part.
 mod direct;
 mod os;
+mod os_file;
 pub(crate) mod plain;
 pub(crate) mod private;
 mod strangers;
@@ -238,6 +239,13 @@ pub trait DataFile: fmt::Debug + Send + Sync {
     /// # Errors
     /// The disk's error.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills the buffer from an offset if all of these bytes are in memory, and returns whether it
+    /// did. Does not wait for the disk. The content of the buffer is undefined after `false`.
+    ///
+    /// # Errors
+    /// The disk's error.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool>;
 
     /// Returns the length in bytes.
     ///

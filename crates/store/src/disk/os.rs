@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::direct::Appender;
+use super::os_file::OsFile;
 use super::unnamed::{self, Unnamed};
 use super::{
     DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space,
@@ -307,71 +308,6 @@ impl StagedFile for OsStagedFile {
     fn link(self: Box<Self>, file: FileId) -> io::Result<()> {
         self.file.link(&self.root.file_path(file)?)
     }
-}
-
-/// An open file that is read and written at offsets.
-#[derive(Debug)]
-struct OsFile(File);
-
-impl DataFile for OsFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match read_at(&self.0, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-}
-
-impl DatabaseFile for OsFile {
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
-        self.0.set_len(size_bytes)
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if DataFile::read_at(self, buffer, offset)? < buffer.len() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(())
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut written = 0;
-        while written < bytes.len() {
-            match write_at(&self.0, &bytes[written..], offset + written as u64) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
 }
 
 /// Creates a folder and returns whether it is new. An existing entry must be a folder.

@@ -93,12 +93,15 @@ impl Shared {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the threads; the first call starts them.
+    /// Wakes a thread if there is a group to hash; the first call starts the threads. A thread that
+    /// is hashing looks for the next group by itself.
     fn call(self: &Arc<Self>, parts: &mut Parts) {
         if parts.threads == Threads::NotStarted {
             parts.threads = threads::start(self);
         }
-        self.work.notify_one();
+        if parts.is_group_due(self.lanes().streams()) {
+            self.work.notify_one();
+        }
     }
 
     /// Waits until some bytes are hashed. If there are no threads or they are too slow, the caller

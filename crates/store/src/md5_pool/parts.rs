@@ -78,22 +78,35 @@ impl Waiting {
 }
 
 impl Parts {
+    /// Iterates over the parts that can be advanced now: not those in the hands of a thread, nor
+    /// those without waiting bytes.
+    fn ready(&self) -> impl Iterator<Item = (u64, &Part)> {
+        let ready = |part: &Part| part.md5.is_some() && part.waiting.size_bytes > 0;
+        self.by_number.iter().filter(move |(_, part)| ready(part)).map(|(number, it)| (*number, it))
+    }
+
+    /// Returns whether there is a group that is worth advancing now.
+    pub(super) fn is_group_due(&self, lanes: usize) -> bool {
+        let is_full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
+        let (mut any, mut urgent, mut company) = (false, false, 0);
+        for (_, part) in self.ready() {
+            any = true;
+            urgent |= part.urgency != Urgency::None;
+            company += usize::from(part.waiting.size_bytes >= COMPANY_WAITING_BYTES);
+        }
+        any && (urgent || is_full || company >= lanes)
+    }
+
     /// Takes the parts to advance now, if that is worthwhile: urgent ones first, then those with
     /// the most waiting bytes.
     pub(super) fn take_group(&mut self, lanes: usize) -> Option<Vec<Member>> {
-        let full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
-        let mut ready: Vec<(Urgency, usize, u64)> = self
-            .by_number
-            .iter()
-            .filter(|(_, part)| part.md5.is_some() && part.waiting.size_bytes > 0)
-            .map(|(number, part)| (part.urgency, part.waiting.size_bytes, *number))
-            .collect();
-        ready.sort_unstable_by(|a, b| b.cmp(a));
-        let company = ready.iter().filter(|(_, bytes, _)| *bytes >= COMPANY_WAITING_BYTES).count();
-        let urgent = ready.first().is_some_and(|(urgency, ..)| *urgency != Urgency::None);
-        if !(urgent || full || company >= lanes) {
+        if !self.is_group_due(lanes) {
             return None;
         }
+        let ready = self.ready();
+        let mut ready: Vec<(Urgency, usize, u64)> =
+            ready.map(|(number, it)| (it.urgency, it.waiting.size_bytes, number)).collect();
+        ready.sort_unstable_by(|a, b| b.cmp(a));
         ready.truncate(lanes);
         let group: Vec<Member> = ready
             .into_iter()
@@ -136,6 +149,45 @@ impl Parts {
                 // The part was dropped in between; its remaining bytes were counted until now.
                 None => self.waiting_bytes -= member.waiting.size_bytes,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LANES: usize = 3;
+
+    fn parts(waiting: &[(usize, Urgency)]) -> Parts {
+        let mut parts = Parts::default();
+        for (number, (bytes, urgency)) in (0..).zip(waiting) {
+            let mut part = Part { md5: Some(Md5Stream::new()), ..Part::default() };
+            part.waiting.push(vec![0; *bytes].into());
+            part.urgency = *urgency;
+            parts.waiting_bytes += bytes;
+            parts.by_number.insert(number, part);
+        }
+        parts
+    }
+
+    #[test]
+    fn a_group_is_due_if_urgent_full_or_large_enough() {
+        let some = (COMPANY_WAITING_BYTES, Urgency::None);
+        let few = (COMPANY_WAITING_BYTES - 1, Urgency::None);
+        for (waiting, expected) in [
+            (vec![], false),
+            (vec![some, some, few], false),
+            (vec![some, some, some], true),
+            (vec![few, (1, Urgency::Ending)], true),
+            (vec![few, (0, Urgency::Ending)], false),
+            (vec![(POOL_WAITING_MAX_BYTES, Urgency::None)], false),
+            (vec![(POOL_WAITING_MAX_BYTES, Urgency::None), (1, Urgency::None)], true),
+        ] {
+            let mut parts = parts(&waiting);
+            assert_eq!(parts.is_group_due(LANES), expected, "{waiting:?}");
+            assert_eq!(parts.take_group(LANES).is_some(), expected, "{waiting:?}");
+            assert!(!parts.is_group_due(LANES), "a thread has them: {waiting:?}");
         }
     }
 }

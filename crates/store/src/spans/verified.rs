@@ -84,6 +84,26 @@ impl VerifiedFile {
         Ok(count)
     }
 
+    /// Fills the buffer from `offset` if these bytes and their checksums are in memory, and returns
+    /// whether it did. Does not wait for the disk. Returns false also if the buffer does not hold
+    /// whole spans, and for damaged bytes and errors, which [`read_at`](Self::read_at) reports.
+    pub(crate) fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let first = offset / SPAN_BYTES;
+        let is_whole = offset.is_multiple_of(SPAN_BYTES)
+            && offset + buffer.len() as u64 <= self.size_bytes
+            && self.whole_spans(offset, buffer.len()) == buffer.len();
+        let last = (offset + buffer.len() as u64).saturating_sub(1) / SPAN_BYTES;
+        if !is_whole || self.loaded_sum(first).is_none() || self.loaded_sum(last).is_none() {
+            return false;
+        }
+        if !matches!(self.file.read_cached_at(buffer, offset), Ok(true)) {
+            return false;
+        }
+        let span_bytes = usize::try_from(SPAN_BYTES).expect("a span fits memory");
+        let mut spans = (first..).zip(buffer.chunks(span_bytes));
+        spans.all(|(span, bytes)| self.loaded_sum(span) == Some(self.address.sum(span, bytes)))
+    }
+
     /// Returns how many of the `length` bytes from the start of a span are in whole spans; the last
     /// span of the file may be short.
     fn whole_spans(&self, offset: u64, length: usize) -> usize {
@@ -129,17 +149,21 @@ impl VerifiedFile {
         Ok(self.address.sum(span, bytes) == self.recorded_sum(span, end)?)
     }
 
+    /// Returns the checksum that was written for a span, if it is loaded.
+    fn loaded_sum(&self, span: u64) -> Option<Sum> {
+        let at = usize::try_from(span.checked_sub(self.sums_from)? * SUM_BYTES).ok()?;
+        self.sums.get(at..at + 4)?.try_into().ok()
+    }
+
     /// Returns the checksum that was written for a span.
     fn recorded_sum(&mut self, span: u64, end: u64) -> Result<Sum> {
-        let loaded = self.sums.len() as u64 / SUM_BYTES;
-        if span < self.sums_from || span >= self.sums_from + loaded {
+        if self.loaded_sum(span).is_none() {
             let wanted = end.div_ceil(SPAN_BYTES).saturating_sub(span).clamp(1, SUMS_LOADED_MAX);
             let mut sums = vec![0; usize::try_from(wanted * SUM_BYTES).expect("a few kilobytes")];
             self.read_exactly(&mut sums, self.size_bytes + span * SUM_BYTES)?;
             (self.sums, self.sums_from) = (sums, span);
         }
-        let at = usize::try_from((span - self.sums_from) * SUM_BYTES).expect("a few kilobytes");
-        Ok(self.sums[at..at + 4].try_into().expect("four bytes"))
+        Ok(self.loaded_sum(span).expect("it was loaded just now"))
     }
 
     fn read_exactly(&self, buffer: &mut [u8], offset: u64) -> Result<()> {

@@ -44,6 +44,32 @@ fn read_until(
     }
 }
 
+/// Like [`read_until`], as `haul serve` reads: bytes in memory without a thread, the others with
+/// one. Also returns the number of bytes that were in memory.
+fn read_cached_until(
+    store: &DiskStore,
+    name: &str,
+    range: ReadRange,
+    buffer_bytes: usize,
+) -> (Vec<u8>, Option<Error>, usize) {
+    let mut reader = store.read_object(&bucket("verified"), &key(name), range).unwrap();
+    let (mut bytes, mut buffer, mut cached) = (Vec::new(), vec![0; buffer_bytes], 0);
+    loop {
+        let wanted = reader.next_read_bytes(buffer_bytes);
+        assert!((1..=buffer_bytes).contains(&wanted), "{wanted}");
+        if reader.read_cached(&mut buffer[..wanted]) {
+            bytes.extend_from_slice(&buffer[..wanted]);
+            cached += wanted;
+            continue;
+        }
+        match reader.read(&mut buffer[..wanted]) {
+            Ok(0) => return (bytes, None, cached),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) => return (bytes, Some(error), cached),
+        }
+    }
+}
+
 fn upload(store: &DiskStore, name: &str) -> UploadRef {
     let options = UploadOptions::default();
     store.create_multipart_upload(&bucket("verified"), &key(name), options).unwrap().upload
@@ -67,7 +93,32 @@ fn a_flipped_bit_never_leaves_the_store() {
             );
             assert_eq!(bytes, whole[..bytes.len()]);
             assert_eq!(store.damage_count(), 1);
+            let (again, error, _) =
+                read_cached_until(&store, "object", ReadRange::Whole, buffer_bytes);
+            assert!(matches!(error, Some(Error::DamagedFile { .. })), "{at}: {error:?}");
+            assert_eq!(again, bytes);
+            assert_eq!(store.damage_count(), 2);
         }
+    }
+}
+
+#[test]
+fn reads_without_a_thread_begin_at_the_second_span() {
+    let (_disk, store) = one_object();
+    let whole = pattern(1, OBJECT_BYTES);
+    for (first, length, expected) in [
+        (0, OBJECT_BYTES, 2 * SPAN_BYTES + 1000),
+        (100, OBJECT_BYTES - 100, 2 * SPAN_BYTES + 1000),
+        // The last span is read in part, so it is verified as a whole elsewhere.
+        (SPAN_BYTES - 1, SPAN_BYTES + 10, SPAN_BYTES),
+        (SPAN_BYTES, SPAN_BYTES, 0),
+        (5, 10, 0),
+    ] {
+        let range = ReadRange::Bytes(first as u64..=(first + length - 1) as u64);
+        let (bytes, error, cached) = read_cached_until(&store, "object", range, SPAN_BYTES);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(bytes, whole[first..first + length]);
+        assert_eq!(cached, expected, "{length} bytes from {first}");
     }
 }
 
@@ -169,5 +220,11 @@ proptest! {
         prop_assert!(error.is_none());
         let (first, last) = (usize::try_from(first).unwrap(), usize::try_from(last).unwrap());
         prop_assert_eq!(&bytes[..], &expected[first..=last]);
+        for buffer_bytes in [100_000, 4 * SPAN_BYTES] {
+            let range = ReadRange::Bytes(first as u64..=last as u64);
+            let (bytes, error, _) = read_cached_until(&store, "parts", range, buffer_bytes);
+            prop_assert!(error.is_none());
+            prop_assert_eq!(&bytes[..], &expected[first..=last]);
+        }
     }
 }

@@ -54,6 +54,10 @@ impl DataFile for SimFile {
         Ok(count)
     }
 
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        Ok(self.read_at(buffer, offset)? == buffer.len())
+    }
+
     fn size_bytes(&self) -> io::Result<u64> {
         Ok(lock(&self.0).now.len() as u64)
     }
