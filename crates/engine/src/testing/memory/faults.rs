@@ -31,6 +31,9 @@ pub enum Fault {
     CutBody,
     /// The request is carried out after a delay.
     Delay(Duration),
+    /// The store has the whole request, and carries it out after a delay, whether or not the client
+    /// waits.
+    LandSlowly(Duration),
     /// The request is carried out at once; the answer is delayed.
     DelayAnswer(Duration),
     /// No progress for this time, then the client times out; never carried out.

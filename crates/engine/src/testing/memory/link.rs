@@ -120,7 +120,7 @@ impl Request {
     /// Carries out a request without a body.
     pub(super) async fn carry_out<T, W>(mut self, work: W) -> Result<T, StoreError>
     where
-        T: Send,
+        T: Send + 'static,
         W: Fn(&mut World) -> Result<T, StoreError> + Send + 'static,
     {
         self.reach().await?;
@@ -130,7 +130,7 @@ impl Request {
     /// Carries out a request whose body has been received.
     pub(super) async fn carry_out_received<T, W>(mut self, work: W) -> Result<T, StoreError>
     where
-        T: Send,
+        T: Send + 'static,
         W: Fn(&mut World) -> Result<T, StoreError> + Send + 'static,
     {
         if let Some(Fault::LandLate(after)) = self.fault {
@@ -142,10 +142,21 @@ impl Request {
             });
             return Err(self.broken());
         }
-        let mut answer = work(&mut self.store.world());
-        if self.fault == Some(Fault::Twice) {
-            answer = work(&mut self.store.world());
-        }
+        let answer = match self.fault {
+            Some(Fault::LandSlowly(after)) => {
+                let (store, operation) = (self.store.clone(), self.operation);
+                let landing = tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    work(&mut store.world())
+                });
+                landing.await.unwrap_or_else(|_| Err(broken(operation)))
+            }
+            Some(Fault::Twice) => {
+                let _ = work(&mut self.store.world());
+                work(&mut self.store.world())
+            }
+            _ => work(&mut self.store.world()),
+        };
         if let Some(Fault::DelayAnswer(by)) = self.fault {
             tokio::time::sleep(by).await;
         }

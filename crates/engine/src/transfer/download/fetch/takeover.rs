@@ -200,10 +200,11 @@ impl Fetcher {
                 || (lead > 0 && at == ends_at)
                 || (is_alone && at >= arrived_bytes)
             {
-                let front = received[count - lead..count].to_vec();
+                received.truncate(count);
+                received.drain(..count - lead);
                 budget.settle(arrived_bytes - begins_at);
                 let _permit = Some(permit);
-                return Some(Flow { front, taken: 0, body, ends_at, _permit });
+                return Some(Flow { front: received, taken: 0, body, ends_at, _permit });
             }
             if at >= ends_at {
                 return None;
