@@ -8,6 +8,7 @@ mod concurrency;
 mod doctor;
 mod filter;
 mod listing;
+mod part_size;
 mod removal;
 mod requests;
 mod run;
@@ -34,6 +35,7 @@ pub(crate) use self::concurrency::ConcurrencyArg;
 pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
+pub(crate) use self::part_size::PartSizeArg;
 pub(crate) use self::removal::{RbArgs, RmArgs};
 pub(crate) use self::requests::RequestArgs;
 pub(crate) use self::run::RunArgs;
@@ -265,9 +267,10 @@ impl From<OnChangeChoice> for haul::OnChange {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
-    /// Size of parts: 8MiB, 64M or bytes [default: by length, 8MiB at least]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
-    pub(crate) part_size: Option<u64>,
+    /// Size of parts: 8MiB, 64M or bytes; or auto for larger ones on long links [default: by
+    /// length, 8MiB at least]
+    #[arg(long, value_name = "SIZE|auto", value_parser = PartSizeArg::parse)]
+    pub(crate) part_size: Option<PartSizeArg>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
     /// Checksum that the store verifies for every part [default: crc64nvme]
@@ -280,6 +283,13 @@ pub(crate) struct TransferArgs {
     /// Files smaller than this are sent in one request [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) multipart_threshold: Option<u64>,
+}
+
+impl TransferArgs {
+    /// Returns the part size in bytes, if one was given.
+    pub(crate) fn part_size_bytes(&self) -> Option<u64> {
+        self.part_size.and_then(PartSizeArg::bytes)
+    }
 }
 
 /// The limits of one run; a resumed upload may have others.

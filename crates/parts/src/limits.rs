@@ -5,6 +5,8 @@
 //! Stores differ (1,000 parts at one, 64 MiB parts at another), so a plan takes [`Limits`] as data
 //! and no store's name appears here.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// One MiB: 2^20 bytes.
@@ -69,10 +71,63 @@ impl Limits {
         part_size_default_bytes: DEFAULT_PART_SIZE_BYTES,
         equal_parts: false,
     };
+
+    /// Returns these limits with a larger default part size for a link on which a round trip takes
+    /// this long: 16 MiB from 100 ms on, 32 MiB from 200 ms on, 64 MiB from 400 ms on.
+    ///
+    /// Each part costs a round trip in which its connection moves nothing, so that long links need
+    /// long parts. `held_bytes` is the memory for parts in flight if they are held in memory, in
+    /// bytes: sixteen of them have to fit, because fewer would cost more than long parts gain.
+    pub fn for_round_trip(self, round_trip: Duration, held_bytes: Option<u64>) -> Self {
+        let wanted_bytes = match round_trip.as_millis() {
+            0..100 => return self,
+            100..200 => 16 * MIB,
+            200..400 => 32 * MIB,
+            _ => 64 * MIB,
+        };
+        let affordable_bytes =
+            held_bytes.map_or(u64::MAX, |bytes| bytes / HELD_PARTS_MIN / MIB * MIB);
+        let part_size_default_bytes =
+            wanted_bytes.min(affordable_bytes).max(self.part_size_default_bytes);
+        Self { part_size_default_bytes, ..self }
+    }
 }
+
+/// The number of held parts that must fit into memory when the round trip chooses their size.
+const HELD_PARTS_MIN: u64 = 16;
 
 impl Default for Limits {
     fn default() -> Self {
         Self::AWS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default_of(round_trip_ms: u64, held_bytes: Option<u64>) -> u64 {
+        let round_trip = Duration::from_millis(round_trip_ms);
+        Limits::AWS.for_round_trip(round_trip, held_bytes).part_size_default_bytes / MIB
+    }
+
+    #[test]
+    fn parts_grow_with_the_round_trip() {
+        let sizes = [0, 99, 100, 199, 200, 399, 400, 5_000].map(|ms| default_of(ms, None));
+        assert_eq!(sizes, [8, 8, 16, 16, 32, 32, 64, 64]);
+    }
+
+    #[test]
+    fn sixteen_held_parts_fit_into_memory() {
+        assert_eq!(default_of(400, Some(GIB)), 64);
+        assert_eq!(default_of(400, Some(512 * MIB)), 32);
+        assert_eq!(default_of(400, Some(300 * MIB)), 18);
+        assert_eq!(default_of(400, Some(MIB)), 8, "parts never shrink");
+    }
+
+    #[test]
+    fn a_store_with_larger_parts_keeps_them() {
+        let own = Limits { part_size_default_bytes: 64 * MIB, ..Limits::AWS };
+        assert_eq!(own.for_round_trip(Duration::from_millis(150), None), own);
     }
 }

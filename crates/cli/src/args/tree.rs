@@ -6,10 +6,10 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{
-    ChecksumChoice, EffortArgs, FilterArgs, ObjectOptionArgs, RememberArgs, SourceStoreArgs,
-    parse_age, parse_target,
+    ChecksumChoice, EffortArgs, FilterArgs, ObjectOptionArgs, PartSizeArg, RememberArgs,
+    SourceStoreArgs, parse_age, parse_target,
 };
-use crate::size::{parse_size, parse_size_above_zero};
+use crate::size::parse_size;
 use crate::target::Target;
 
 /// The selection of files, and the treatment of those that exist at the target.
@@ -131,9 +131,10 @@ pub(crate) struct SyncArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct SyncTransferArgs {
-    /// Size of parts: 8MiB, 64M or bytes [default: by length, 8MiB at least]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
-    pub(crate) part_size: Option<u64>,
+    /// Size of parts: 8MiB, 64M or bytes; or auto for larger ones on long links [default: by
+    /// length, 8MiB at least]
+    #[arg(long, value_name = "SIZE|auto", value_parser = PartSizeArg::parse)]
+    pub(crate) part_size: Option<PartSizeArg>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
     /// Checksum that the store verifies for every part [default: crc64nvme]

@@ -60,7 +60,7 @@ impl Copying {
             },
             abort_on_interrupt: remember.abort_on_interrupt,
             options: CopyOptions {
-                part_size_bytes: transfer.part_size,
+                part_size_bytes: transfer.part_size_bytes(),
                 require_proof: transfer.require_proof,
                 if_none_match: object.if_none_match,
                 if_match: object.if_match.clone().map(Into::into),

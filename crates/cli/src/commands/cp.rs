@@ -17,8 +17,8 @@ use super::stream_journal::StreamMemory;
 use super::tree;
 use super::upload::{Remembering, Sending, UploadSource, send};
 use crate::args::{
-    CpArgs, ObjectOptionArgs, ReceiptArgs, RememberArgs, RequestArgs, StoreArgs, StreamArgs,
-    TransferArgs,
+    CpArgs, ObjectOptionArgs, PartSizeArg, ReceiptArgs, RememberArgs, RequestArgs, StoreArgs,
+    StreamArgs, TransferArgs,
 };
 use crate::exit::Exit;
 use crate::failure::Usage;
@@ -97,7 +97,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             let fetching = Fetching {
                 target: download::FileTarget::Path(address.file_for(&path).map_err(Usage::from)?),
                 address,
-                part_size_bytes: transfer.part_size,
+                part_size_bytes: transfer.part_size_bytes(),
                 limits,
                 remembered: if remember.no_journal {
                     DownloadJournal::No
@@ -122,7 +122,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             let fetching = Fetching {
                 target: download::FileTarget::Stdout,
                 address,
-                part_size_bytes: transfer.part_size,
+                part_size_bytes: transfer.part_size_bytes(),
                 limits: download_limits(&transfer, &remember, &object)?,
                 remembered: DownloadJournal::No,
                 abort_on_interrupt: true,
@@ -303,7 +303,8 @@ pub(super) fn upload_options(
         ));
     }
     Ok(UploadOptions {
-        part_size_bytes: transfer.part_size,
+        part_size_bytes: transfer.part_size_bytes(),
+        part_size_by_round_trip: transfer.part_size == Some(PartSizeArg::Auto),
         multipart_threshold_bytes,
         checksum: transfer
             .checksum

@@ -25,7 +25,7 @@ impl PinnedFlags {
     /// Collects the flags of this command line; `attributes` without those that are guessed.
     pub(super) fn of(transfer: &TransferArgs, attributes: &ObjectAttributes) -> Self {
         Self {
-            part_size: transfer.part_size,
+            part_size: transfer.part_size_bytes(),
             checksum: transfer.checksum.map(ChecksumChoice::algorithm),
             attributes: attributes.clone(),
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
@@ -270,6 +270,11 @@ impl<S: Store> Store for LoggedStore<S> {
     async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
         let answer = self.0.delete_bucket_lifecycle(bucket);
         logged(Operation::DeleteBucketLifecycle, format!("s3://{bucket}"), answer).await
+    }
+
+    async fn round_trip(&self, object: &ObjectRef) -> Option<Duration> {
+        // This sends no request.
+        self.0.round_trip(object).await
     }
 
     fn profile(&self) -> StoreProfile {

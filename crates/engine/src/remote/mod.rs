@@ -16,6 +16,7 @@ mod profile;
 mod types;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
@@ -292,6 +293,12 @@ pub trait Store: Send + Sync + 'static {
     /// Removes every lifecycle rule (DeleteBucketLifecycle).
     async fn delete_bucket_lifecycle(&self, _: &Bucket) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteBucketLifecycle))
+    }
+
+    /// Returns how long a packet takes to the store of an object and back, connecting to it if
+    /// necessary; `None` if that is unknown.
+    async fn round_trip(&self, object: &ObjectRef) -> Option<Duration> {
+        None
     }
 
     /// Returns the known properties of this store, from its endpoint and its answers.

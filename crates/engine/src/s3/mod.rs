@@ -287,6 +287,13 @@ impl Store for S3Store {
         .await
     }
 
+    async fn round_trip(&self, object: &ObjectRef) -> Option<Duration> {
+        let asked = self.ask(&object.bucket, |place| async move {
+            Ok(self.data.round_trip(&place, object).await)
+        });
+        asked.await.ok().flatten()
+    }
+
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         self.with_reason(object, || {
             self.ask(&object.bucket, |place| async move {

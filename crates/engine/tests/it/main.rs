@@ -33,6 +33,7 @@ mod removing;
 mod resumed_copies;
 mod resumed_streams;
 mod resuming;
+mod round_trips;
 mod scaling;
 mod second_run;
 mod seeds;

@@ -67,12 +67,12 @@ impl TreeFlags {
             None => None,
         };
         let download = DownloadOptions {
-            part_size_bytes: self.transfer.part_size,
+            part_size_bytes: self.transfer.part_size_bytes(),
             customer_key_md5: requests.customer_key_md5(),
             ..DownloadOptions::default()
         };
         let copy = CopyOptions {
-            part_size_bytes: self.transfer.part_size,
+            part_size_bytes: self.transfer.part_size_bytes(),
             require_proof: self.transfer.require_proof,
             attributes: attributes(&self.object, requests)?,
             ..CopyOptions::default()

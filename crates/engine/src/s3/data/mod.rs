@@ -128,6 +128,25 @@ impl DataPlane {
         }
     }
 
+    /// Returns how long a packet takes to the store and back, measured when a connection was
+    /// opened; if there was none, opens one, which the next part is sent on. `None` behind a proxy,
+    /// and if nothing answers.
+    pub(super) async fn round_trip(
+        &self,
+        place: &RegionalClient,
+        object: &ObjectRef,
+    ) -> Option<Duration> {
+        let address = self.addresses.of(place, object).await.ok()?;
+        if self.transport.proxy_of(&address.origin).is_some() {
+            return None;
+        }
+        if self.transport.round_trip(&address.origin).is_none() {
+            let pool = self.senders.of(&address.origin, &self.transport, self.timeouts);
+            pool.check_in(pool.checkout(Operation::UploadPart, true).await.ok()?);
+        }
+        self.transport.round_trip(&address.origin)
+    }
+
     async fn get(
         &self,
         address: &Address,

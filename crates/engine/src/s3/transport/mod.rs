@@ -24,10 +24,11 @@ mod tunnel;
 mod verify;
 pub(super) mod wrong_scheme;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -104,6 +105,8 @@ pub(super) struct Transport {
     tls: Arc<ClientConfig>,
     proxies: Proxies,
     heard: Heard,
+    /// The least time that each host took to accept a connection.
+    round_trips: Mutex<HashMap<Origin, Duration>>,
     /// The time without acknowledgements after which a link counts as dead.
     unacknowledged_max: Duration,
 }
@@ -116,7 +119,17 @@ impl Transport {
         unacknowledged_max: Duration,
     ) -> Self {
         let (addresses, heard) = (AddressBook::new(resolver), Heard::default());
-        Self { addresses, tls, proxies, heard, unacknowledged_max }
+        Self { addresses, tls, proxies, heard, round_trips: Mutex::default(), unacknowledged_max }
+    }
+
+    /// Returns the least time that a host took to accept a connection, which is one round trip;
+    /// `None` before the first connection.
+    pub(super) fn round_trip(&self, host: &Origin) -> Option<Duration> {
+        self.round_trips().get(host).copied()
+    }
+
+    fn round_trips(&self) -> MutexGuard<'_, HashMap<Origin, Duration>> {
+        self.round_trips.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the proxy for requests to an origin.
@@ -175,8 +188,16 @@ impl Transport {
         let found = self.addresses.addresses(&hop.host, hop.port).await;
         let found =
             found.map_err(|cause| ConnectError::Lookup { host: hop.host.clone(), cause })?;
+        let began = Instant::now();
         let dialled = self.addresses.dial(&hop.host, hop.port, found, attempt_timeout).await;
-        dialled.map_err(|cause| ConnectError::Unreachable { to: hop.authority.clone(), cause })
+        let dialled = dialled
+            .map_err(|cause| ConnectError::Unreachable { to: hop.authority.clone(), cause })?;
+        let took = began.elapsed();
+        let mut round_trips = self.round_trips();
+        let least = round_trips.entry(hop.clone()).or_insert(took);
+        *least = took.min(*least);
+        drop(round_trips);
+        Ok(dialled)
     }
 
     async fn secure(

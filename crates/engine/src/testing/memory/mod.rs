@@ -33,6 +33,7 @@ mod uploads;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use haul_parts::{Bucket, Checksum, Key, UploadId};
@@ -57,6 +58,8 @@ struct Shared {
     world: Mutex<World>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
+    /// The answer to [`crate::remote::Store::round_trip`].
+    round_trip: Mutex<Option<Duration>>,
 }
 
 impl MemoryStore {
@@ -67,6 +70,7 @@ impl MemoryStore {
                 world: Mutex::new(World::new(quirks)),
                 ledger: Mutex::default(),
                 faults: Mutex::new(Faults::none()),
+                round_trip: Mutex::default(),
             }),
         }
     }
@@ -86,6 +90,11 @@ impl MemoryStore {
     pub fn with_faults(self, faults: Faults) -> Self {
         self.set_faults(faults);
         self
+    }
+
+    /// Sets the round trip that clients measure.
+    pub fn set_round_trip(&self, round_trip: Duration) {
+        *lock(&self.shared.round_trip) = Some(round_trip);
     }
 
     /// Replaces the faults from the next request on. Calls are counted from here.

@@ -30,6 +30,7 @@ mod receipt;
 mod related;
 mod remembered;
 mod resume;
+mod round_trip;
 mod single;
 mod start;
 pub mod stream;
@@ -47,6 +48,7 @@ use self::lost_create::LostCreates;
 use self::preflight_stop::PreflightStop;
 use self::remembered::Remembered;
 use self::resume::Resumption;
+use self::round_trip::HeldParts;
 use super::{Line, MTIME_METADATA, StopSignal, Transfer};
 use crate::error::Error;
 use crate::event::Event;
@@ -161,6 +163,9 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
     let size_bytes = context.source.size_bytes();
     let profile = context.store().profile();
     context.options.adapt(&profile);
+    if context.in_parts() {
+        context.adapt_to_round_trip(HeldParts::IfNotStreamed).await;
+    }
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }

@@ -16,6 +16,10 @@ pub const DEFAULT_MULTIPART_THRESHOLD_BYTES: u64 = 16 * MIB;
 pub struct UploadOptions {
     /// Size in bytes of every part but the last; `None`: chosen from the length.
     pub part_size_bytes: Option<u64>,
+    /// Chooses larger parts on links with long round trips
+    /// ([`Limits::for_round_trip`](haul_parts::Limits::for_round_trip)), if no size is given. The
+    /// ETag of the object then depends on the link.
+    pub part_size_by_round_trip: bool,
     /// Sources with fewer bytes are sent as one PutObject, unless a smaller part size is given.
     pub multipart_threshold_bytes: u64,
     /// Maximum number of parts in flight, if it is lower than the engine's
@@ -126,6 +130,7 @@ impl Default for UploadOptions {
     fn default() -> Self {
         Self {
             part_size_bytes: None,
+            part_size_by_round_trip: false,
             multipart_threshold_bytes: DEFAULT_MULTIPART_THRESHOLD_BYTES,
             concurrency: None,
             checksum: Some(ChecksumAlgorithm::Crc64Nvme),

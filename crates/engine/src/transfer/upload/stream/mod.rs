@@ -31,6 +31,7 @@ use super::lost_create::LostCreates;
 use super::part::{self, ReadBytes};
 use super::preflight_stop::PreflightStop;
 use super::remembered::Remembered;
+use super::round_trip::HeldParts;
 use super::start::{Start, check_condition};
 use super::{UploadReport, abort_until_gone, earlier, single};
 use crate::body::Range;
@@ -79,7 +80,9 @@ async fn run(
     let profile = context.store().profile();
     options.upload.check_checksum(&profile)?;
     options.upload.adapt(&profile);
-    context.options = options.upload.clone();
+    context.options = options.upload;
+    context.adapt_to_round_trip(HeldParts::Always).await;
+    options.upload = context.options.clone();
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
