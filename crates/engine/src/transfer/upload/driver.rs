@@ -612,7 +612,7 @@ impl Driver {
         // A dropped handle would only detach its task, but no task of this upload may outlive it.
         self.stop_all().await;
         let unheard = self.creates.any();
-        if unheard && (self.upload.clone().is_some() || self.journal.id().is_none()) {
+        if unheard && (self.upload.is_some() || self.journal.id().is_none()) {
             lost_create::warn_of_leftovers(&self.context);
         }
         let (upload, expected) = (self.upload.clone(), self.expected());
