@@ -25,7 +25,7 @@ use haul_testkit::process::{Usage, run, usage_of};
 
 use self::load::{Client, Load};
 use self::report::{Line, Report};
-use self::subject::{Kind, Subject};
+use self::subject::{FLOOR, Kind, Subject};
 use crate::authority::Authority;
 use crate::client::haul;
 use crate::goals::Goal;
@@ -191,10 +191,12 @@ fn measure(place: &Place<'_>, subject: &Subject, case: &'static str, load: Load)
         let who = || format!("{} to {}", load.client.name(), subject.name);
         run(&mut command, LIMIT)?.success().with_context(who).map(drop)
     })?;
-    // The folders of all servers share a disk.
-    let mut remove = haul_at(place, subject);
-    remove.args(["rm", "--quiet", "--recursive", &format!("s3://{BUCKET}/")]);
-    run(&mut remove, LIMIT)?.success()?;
+    // The folders of all servers share a disk. The floor lists no objects; its folder is removed.
+    if subject.name != FLOOR {
+        let mut remove = haul_at(place, subject);
+        remove.args(["rm", "--quiet", "--recursive", &format!("s3://{BUCKET}/")]);
+        run(&mut remove, LIMIT)?.success()?;
+    }
     let (bytes, files) = match load.files {
         true => (place.tree_bytes, Some(place.options.files.unwrap_or(FILES))),
         false => (place.file_bytes, None),
