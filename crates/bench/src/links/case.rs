@@ -71,15 +71,18 @@ pub(super) fn all() -> Vec<Case> {
         title,
         link: LinkOptions { loss, ..long.link.clone() },
         warm_up: Duration::from_secs(45),
+        measured: Duration::from_secs(20),
         ..long.clone()
     };
     vec![
+        gigabit.clone(),
         Case {
             name: "gigabit-down",
             title: "1 Gbit/s, 20 ms, download",
             direction: Direction::Down,
             ..gigabit.clone()
         },
+        long.clone(),
         lossy("long-loss", "100 Mbit/s, 150 ms, 0.1 % loss", 0.001),
         lossy("long-much-loss", "100 Mbit/s, 150 ms, 1 % loss", 0.01),
         Case {
@@ -108,7 +111,7 @@ pub(super) fn all() -> Vec<Case> {
             warm_up: Duration::from_secs(10),
             measured: Duration::from_secs(20),
             processes: 4,
-            ..gigabit.clone()
+            ..gigabit
         },
         Case {
             name: "four-long",
@@ -116,10 +119,8 @@ pub(super) fn all() -> Vec<Case> {
             warm_up: Duration::from_secs(30),
             measured: Duration::from_secs(30),
             processes: 4,
-            ..long.clone()
+            ..long
         },
-        gigabit,
-        long,
     ]
 }
 
@@ -134,4 +135,20 @@ pub(super) fn select(words: Option<&str>) -> Result<Vec<Case>> {
     }
     cases.retain(|case| words.contains(&case.name));
     Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_selected_by_name() {
+        let names = |words| {
+            let cases = select(words).map_err(|error| error.to_string())?;
+            Ok::<_, String>(cases.into_iter().map(|case| case.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(Some("four,gigabit")), Ok(vec!["gigabit", "four"]));
+        assert_eq!(names(None).map(|all| all.len()), Ok(10));
+        assert!(names(Some("gig")).unwrap_err().contains("no link is named gig"));
+    }
 }

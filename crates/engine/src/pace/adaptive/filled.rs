@@ -8,13 +8,22 @@ use std::time::Duration;
 
 use super::Reading;
 
-/// The time after which a higher limit is judged, whether or not parts have ended: it has to gain a
-/// quarter, which is seen soon.
-pub(super) const CLIMB_TIME: Duration = Duration::from_secs(3);
+/// The time that a measurement takes, after one that is not counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    settle: Duration,
+    measure: Duration,
+}
 
-/// The time after which any other limit is judged. Parts that end in a wave leave the link idle for
-/// a round trip, and a lower limit is kept if it loses less than 3 %.
-pub(super) const HOLD_TIME: Duration = Duration::from_secs(6);
+/// For a higher limit, and for the first one. New connections first fill the buffers of their
+/// sockets, and send faster than they will until they lose the first packets: megabytes each, which
+/// would count as goodput. It then has to gain a quarter, which is seen soon.
+pub(super) const CLIMB: Span =
+    Span { settle: Duration::from_secs(4), measure: Duration::from_secs(3) };
+
+/// For any other limit. Parts that end in a wave leave the link idle for a round trip, and a lower
+/// limit is kept if it loses less than 3 %.
+pub(super) const HOLD: Span = Span { settle: Duration::ZERO, measure: Duration::from_secs(6) };
 
 /// The maximum time between two readings of one measurement: a longer pause may have had gaps.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -22,27 +31,34 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A measurement that is under way, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
+    /// The time since which every slot is taken.
+    full_since: Option<Duration>,
+    /// The beginning of what is counted.
     since: Option<Reading>,
     last: Duration,
 }
 
 impl Filled {
     /// Takes a reading into account, while transfers wait for a slot; `is_full`: the requests in
-    /// flight are as many as the limit. Returns the bytes per second of `time` when it has passed.
-    pub(super) fn reading(&mut self, now: Reading, is_full: bool, time: Duration) -> Option<f64> {
+    /// flight are as many as the limit. Returns the bytes per second when `span` has passed.
+    pub(super) fn reading(&mut self, now: Reading, is_full: bool, span: Span) -> Option<f64> {
         if !is_full || now.at.saturating_sub(self.last) > PAUSE_MAX {
-            self.since = None;
+            self.restart();
         }
         self.last = now.at;
         if !is_full {
             return None;
         }
-        let since = *self.since.get_or_insert(now);
-        let passed = now.at.saturating_sub(since.at);
-        if passed < time {
+        let full_since = *self.full_since.get_or_insert(now.at);
+        if now.at.saturating_sub(full_since) < span.settle {
             return None;
         }
-        self.since = None;
+        let since = *self.since.get_or_insert(now);
+        let passed = now.at.saturating_sub(since.at);
+        if passed < span.measure {
+            return None;
+        }
+        self.restart();
         #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
         let bytes = now.moved_bytes.saturating_sub(since.moved_bytes) as f64;
         Some(bytes / passed.as_secs_f64())
@@ -50,6 +66,6 @@ impl Filled {
 
     /// Starts over: the limit has changed, or was measured.
     pub(super) fn restart(&mut self) {
-        self.since = None;
+        (self.full_since, self.since) = (None, None);
     }
 }

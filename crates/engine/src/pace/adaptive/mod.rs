@@ -25,7 +25,7 @@ mod tests;
 
 use std::time::Duration;
 
-use self::filled::{CLIMB_TIME, Filled, HOLD_TIME};
+use self::filled::{CLIMB, Filled, HOLD};
 
 /// The lowest limit that a measurement may choose. Below it, one late answer looks like a knee.
 const LEAST: u32 = 4;
@@ -199,12 +199,12 @@ impl Controller {
     /// Takes a reading into account while transfers wait for a slot, with the number of requests in
     /// flight. Called several times per second.
     pub fn waiting(&mut self, now: Reading, in_flight: u32) {
-        let time = match self.phase {
-            Phase::Up { .. } | Phase::Between { .. } => CLIMB_TIME,
-            Phase::Hold { .. } if self.known == 0.0 => CLIMB_TIME,
-            Phase::Hold { .. } | Phase::Down { .. } => HOLD_TIME,
+        let span = match self.phase {
+            Phase::Up { .. } | Phase::Between { .. } => CLIMB,
+            Phase::Hold { .. } if self.known == 0.0 => CLIMB,
+            Phase::Hold { .. } | Phase::Down { .. } => HOLD,
         };
-        if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, time) {
+        if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, span) {
             if goodput > 0.0 {
                 self.measured(goodput);
             }

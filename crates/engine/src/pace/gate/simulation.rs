@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) connection_bytes_per_s: f64,
     /// The requests per second that the store accepts.
     pub(super) requests_per_s: f64,
+    /// The bytes that the socket of a connection takes before it sends them.
+    pub(super) buffer_bytes: u64,
 }
 
 impl Link {
@@ -80,11 +82,17 @@ impl Wire {
         }
         let mut own = Instant::now();
         let chunk_bytes = self.link.chunk_bytes();
+        meter.add(self.link.buffer_bytes);
+        let mut buffered = self.link.buffer_bytes;
         for _ in 0..PART_BYTES / chunk_bytes {
             own += seconds(chunk_bytes as f64 / self.link.connection_bytes_per_s);
             let sent = self.reserve();
             sleep_until(sent.max(own)).await;
-            meter.add(chunk_bytes);
+            // The socket takes as much as it sent, until the part ends.
+            buffered += chunk_bytes;
+            if buffered <= PART_BYTES {
+                meter.add(chunk_bytes);
+            }
         }
         let answer = self.state.lock().unwrap().random.random_range(20..=40);
         sleep(Duration::from_millis(answer)).await;
