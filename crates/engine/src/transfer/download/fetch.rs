@@ -173,8 +173,9 @@ impl Fetcher {
         let race = Race::from(begun.done_bytes);
         let mut rival = self.rival(piece, &race, &attempt);
         let flow = match rival.against(self.open(piece, begun.done_bytes)).await {
-            First::Own(Ok(flow)) | First::Rival(flow) => flow,
-            First::Own(Err(failure)) => or_rival(&mut rival, failure).await?,
+            First::Own(Ok(flow)) => flow,
+            First::Rival(flow) => *flow,
+            First::Own(Err(failure)) => *or_rival(&mut rival, failure).await?,
         };
         self.take(piece, begun, flow, (&race, &mut rival)).await?;
         // Of two requests, neither tells how long a piece takes.
@@ -244,7 +245,7 @@ impl Fetcher {
             };
             let failed = match read {
                 First::Rival(ahead) => {
-                    flow = ahead;
+                    flow = *ahead;
                     continue;
                 }
                 First::Own(Ok(0)) => ended_early(begun.arrived_bytes, piece),
@@ -270,7 +271,7 @@ impl Fetcher {
             };
             let failure = FetchFailure::Store { error: failed, moved: false };
             match or_rival(rival, failure).await {
-                Ok(ahead) => flow = ahead,
+                Ok(ahead) => flow = *ahead,
                 Err(failure) => break Some(failure),
             }
         };

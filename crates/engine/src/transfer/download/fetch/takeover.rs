@@ -84,7 +84,7 @@ impl Race {
 pub(super) struct Rival<'a> {
     race: &'a Race,
     /// `None` once it has ended.
-    overtaking: Option<Pin<Box<dyn Future<Output = Option<Flow>> + Send + 'a>>>,
+    overtaking: Option<Pin<Box<dyn Future<Output = Option<Box<Flow>>> + Send + 'a>>>,
 }
 
 /// The first event of two.
@@ -92,7 +92,7 @@ pub(super) enum First<T> {
     /// The step of the first request.
     Own(T),
     /// The second request has overtaken the first.
-    Rival(Flow),
+    Rival(Box<Flow>),
 }
 
 impl Rival<'_> {
@@ -124,7 +124,7 @@ impl Rival<'_> {
 
     /// Returns the second request, if it runs, when it has all bytes of the first one, which has
     /// failed.
-    pub(super) async fn instead(&mut self) -> Option<Flow> {
+    pub(super) async fn instead(&mut self) -> Option<Box<Flow>> {
         if !self.race.runs.load(Ordering::Relaxed) {
             return None;
         }
@@ -167,7 +167,7 @@ impl Fetcher {
         race: &Race,
         (budget, permit): (Reservation, Permit),
         pass: HedgePass,
-    ) -> Option<Flow> {
+    ) -> Option<Box<Flow>> {
         let begins_at = race.arrived_bytes();
         let ends_at = (begins_at + budget.bytes()).min(piece.size_bytes);
         tracing::debug!(
@@ -204,7 +204,7 @@ impl Fetcher {
                 received.drain(..count - lead);
                 budget.settle(arrived_bytes - begins_at);
                 let _permit = Some(permit);
-                return Some(Flow { front: received, taken: 0, body, ends_at, _permit });
+                return Some(Box::new(Flow { front: received, taken: 0, body, ends_at, _permit }));
             }
             if at >= ends_at {
                 return None;
@@ -238,7 +238,7 @@ impl Fetcher {
 pub(super) async fn or_rival(
     rival: &mut Rival<'_>,
     failure: FetchFailure,
-) -> Result<Flow, FetchFailure> {
+) -> Result<Box<Flow>, FetchFailure> {
     match failure {
         FetchFailure::Store { .. } => rival.instead().await.ok_or(failure),
         permanent => Err(permanent),
