@@ -18,6 +18,12 @@ pub const SLICE_BYTES: usize = 256 * 1024;
 /// Slices begin at a multiple of this, so that they can be written past the page cache.
 pub(crate) const SLICE_ALIGNMENT: usize = 4096;
 
+/// The slices under permits up to which a request reads whole slices: those of sixteen requests.
+const WHOLE_SLICES_MAX: usize = 48;
+
+/// The slices under permits up to which a request reads half slices: those of 32 requests.
+const HALF_SLICES_MAX: usize = 96;
+
 /// The default budget in bytes: sixteen parts of the default size.
 pub const DEFAULT_BUDGET_BYTES: u64 = 128 * MIB;
 
@@ -83,6 +89,17 @@ impl BufferPool {
         let budget = u64::from(self.budget_slices) * 16;
         let requests = budget.checked_div(self.mean_sixteenths.load(Ordering::Relaxed).into());
         requests.map_or(u32::MAX, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the size in bytes of the slices that a request reads now: smaller ones the more
+    /// memory is held, so that three slices for each of 64 requests stay below 30 MiB.
+    pub(crate) fn slice_bytes(&self) -> usize {
+        let held = self.budget_slices as usize - self.permits.available_permits();
+        match held {
+            0..=WHOLE_SLICES_MAX => SLICE_BYTES,
+            0..=HALF_SLICES_MAX => SLICE_BYTES / 2,
+            _ => SLICE_BYTES / 4,
+        }
     }
 
     fn take_into_mean(&self, slices: u32) {
@@ -242,6 +259,21 @@ mod tests {
             drop(pool.permit(32 * SLICE_BYTES as u64).await);
         }
         assert_eq!(pool.requests_max(), 2);
+    }
+
+    /// 64 requests held 192 slices of 256 KiB, so that an upload over a long link took 66 MiB.
+    #[tokio::test]
+    async fn many_requests_read_smaller_slices() {
+        let pool = BufferPool::new(DEFAULT_BUDGET_BYTES);
+        let (mut permits, mut held_bytes) = (vec![], 0);
+        for _ in 0..64 {
+            permits.push(pool.permit(3 * SLICE_BYTES as u64).await);
+            held_bytes += 3 * pool.slice_bytes();
+        }
+        assert_eq!(pool.slice_bytes(), SLICE_BYTES / 4);
+        assert!(held_bytes < 26 << 20, "{held_bytes}");
+        permits.truncate(16);
+        assert_eq!(pool.slice_bytes(), SLICE_BYTES);
     }
 
     #[test]

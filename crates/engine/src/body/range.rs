@@ -28,13 +28,13 @@ impl Range {
     /// # Errors
     /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
     pub(super) fn read_slice(&self, pool: &BufferPool, done_bytes: u64) -> io::Result<PooledSlice> {
-        let mut slice = pool.buffer().filled(self.slice_bytes(done_bytes));
+        let mut slice = pool.buffer().filled(self.slice_bytes(done_bytes, SLICE_BYTES));
         self.source.read_exact_at(self.offset_bytes + done_bytes, slice.space())?;
         Ok(slice)
     }
 
-    fn slice_bytes(&self, done_bytes: u64) -> usize {
-        usize::try_from(self.size_bytes - done_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES)
+    fn slice_bytes(&self, done_bytes: u64, most: usize) -> usize {
+        usize::try_from(self.size_bytes - done_bytes).unwrap_or(usize::MAX).min(most)
     }
 }
 
@@ -76,13 +76,13 @@ impl SliceReader {
                 let slice = read.map_err(io::Error::other)??;
                 self.done_bytes += slice.len() as u64;
                 if self.done_bytes < self.range.size_bytes {
-                    let buffer = self.pool.buffer().filled(self.range.slice_bytes(self.done_bytes));
-                    self.read_behind(buffer, 0);
+                    let next = self.next_slice();
+                    self.read_behind(next, 0);
                 }
                 slice
             }
             None => {
-                let mut slice = self.pool.buffer().filled(self.range.slice_bytes(self.done_bytes));
+                let mut slice = self.next_slice();
                 let at = self.range.offset_bytes + self.done_bytes;
                 let read_bytes = self.range.source.read_cached_at(at, slice.space())?;
                 if read_bytes < slice.len() {
@@ -97,6 +97,12 @@ impl SliceReader {
             }
         };
         Poll::Ready(Ok(Some(slice)))
+    }
+
+    /// Returns a buffer for the next slice.
+    fn next_slice(&self) -> PooledSlice {
+        let bytes = self.range.slice_bytes(self.done_bytes, self.pool.slice_bytes());
+        self.pool.buffer().filled(bytes)
     }
 
     /// Reads the rest of a slice on a blocking thread.

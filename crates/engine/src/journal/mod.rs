@@ -20,6 +20,7 @@ pub(crate) mod private;
 mod record;
 mod remembered;
 mod tree;
+mod tree_records;
 mod unreadable;
 
 #[cfg(test)]
@@ -35,5 +36,7 @@ pub(crate) use remembered::Remembered;
 
 pub use crate::source::ObjectVersion;
 pub use record::{Beginning, PartRecord, Record};
-pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeJournal, TreeSummary};
+pub use tree::{
+    EarlierTree, Fingerprint, TreeBeginning, TreeFileState, TreeJournal, TreeSummary,
+};
 pub use unreadable::{MovedAside, UnreadableJournal};

@@ -10,7 +10,6 @@
 //! record takes 21 bytes, whatever the name. Records are written without a sync: a kill loses none,
 //! and a record that a power failure loses costs one request to the store.
 
-use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +21,7 @@ use super::file::{JournalError, io_error};
 use super::folder::JournalFolder;
 use super::lock::{is_locked, same_file};
 use super::private;
+use super::tree_records::{ENTRY_BYTES, SortedRecords, Sorting, TreeEntry};
 
 const MAGIC: [u8; 8] = *b"HAULTRE\x01";
 const BEGUN: u8 = 1;
@@ -60,13 +60,39 @@ pub struct TreeBeginning {
     pub begun_at: i64,
 }
 
-/// The files that an earlier run recorded.
+/// The files that earlier runs recorded, in bounded memory, whatever their number.
 #[derive(Debug, Default)]
 pub struct EarlierTree {
-    /// Files whose end was recorded.
-    pub done: HashSet<Fingerprint>,
-    /// Files that were begun and whose end was not recorded.
-    pub begun: HashSet<Fingerprint>,
+    records: SortedRecords,
+}
+
+/// The state of a recorded file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeFileState {
+    /// The file was begun, and its end was not recorded.
+    Begun,
+    /// The end of the file was recorded.
+    Done,
+}
+
+impl EarlierTree {
+    /// Returns the recorded state of a file. May block for a read from the disk.
+    ///
+    /// # Errors
+    /// If the sorted records cannot be read.
+    pub fn state_of(
+        &self,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<TreeFileState>, JournalError> {
+        let kind = self.records.kind_of(&fingerprint.0);
+        let kind = kind.map_err(io_error("read", Path::new("the sorted records of a tree")))?;
+        Ok(kind.map(|kind| if kind == DONE { TreeFileState::Done } else { TreeFileState::Begun }))
+    }
+
+    /// Returns true if no file was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
 }
 
 /// An unfinished tree of this machine.
@@ -121,8 +147,12 @@ impl JournalFolder {
                 let running = is_locked(&path);
                 let file = private::open(&path, false).ok()?;
                 let mut journal = TreeJournal { file, path };
-                let (beginning, earlier, _) = journal.read().ok()??;
-                let done = earlier.done.len() as u64;
+                let mut done = 0;
+                let count = |entry: TreeEntry| {
+                    done += u64::from(entry[16] == DONE);
+                    Ok(())
+                };
+                let (beginning, _) = journal.read(count).ok()??;
                 Some(TreeSummary { id, beginning, done, running })
             })
             .collect();
@@ -173,13 +203,15 @@ impl JournalFolder {
             }
         };
         let mut journal = TreeJournal { file, path };
-        let read = journal.read().map_err(io_error("read", &journal.path))?;
-        let earlier = match read {
-            Some((_, earlier, good_bytes)) => {
+        let mut sorting = Sorting::in_folder(self.path());
+        let read = journal.read(|entry| sorting.add(entry));
+        let earlier = match read.map_err(io_error("read", &journal.path))? {
+            Some((_, good_bytes)) => {
                 let cut = journal.file.set_len(good_bytes);
                 cut.and_then(|()| journal.file.seek(SeekFrom::Start(good_bytes)))
                     .map_err(io_error("opened", &journal.path))?;
-                earlier
+                let records = sorting.sorted().map_err(io_error("sorted", &journal.path))?;
+                EarlierTree { records }
             }
             None => {
                 journal.begin(beginning).map_err(io_error("written", &journal.path))?;
@@ -240,9 +272,12 @@ impl TreeJournal {
         self.file.sync_data()
     }
 
-    /// Returns the content of the journal, and the number of valid bytes; `None` if the file is not
-    /// a journal of this version.
-    fn read(&mut self) -> std::io::Result<Option<(TreeBeginning, EarlierTree, u64)>> {
+    /// Gives each record of the journal to `each`; returns the beginning and the number of valid
+    /// bytes, or `None` if the file is not a journal of this version.
+    fn read(
+        &mut self,
+        mut each: impl FnMut(TreeEntry) -> std::io::Result<()>,
+    ) -> std::io::Result<Option<(TreeBeginning, u64)>> {
         self.file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         let mut head = [0; 16];
@@ -257,28 +292,23 @@ impl TreeJournal {
         if !fill(&mut reader, &mut beginning)? || crc32c(&beginning) != head[12..] {
             return Ok(None);
         }
-        let Ok(begun) = serde_json::from_slice(&beginning) else { return Ok(None) };
-        let mut earlier = EarlierTree::default();
+        let Ok(beginning) = serde_json::from_slice(&beginning) else { return Ok(None) };
         let mut good_bytes = (head.len() + length) as u64;
         let mut record = [0; RECORD_BYTES];
         while fill(&mut reader, &mut record)? && crc32c(&record[..17]) == record[17..] {
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(&record[1..17]);
-            let fingerprint = Fingerprint(bytes);
-            if record[0] == DONE {
-                earlier.begun.remove(&fingerprint);
-                earlier.done.insert(fingerprint);
-            } else if !earlier.done.contains(&fingerprint) {
-                earlier.begun.insert(fingerprint);
-            }
+            // Sorted by their fingerprints, and then by their kind.
+            let mut entry = [0; ENTRY_BYTES];
+            entry[..16].copy_from_slice(&record[1..17]);
+            entry[16] = if record[0] == DONE { DONE } else { BEGUN };
+            each(entry)?;
             good_bytes += RECORD_BYTES as u64;
         }
-        Ok(Some((begun, earlier, good_bytes)))
+        Ok(Some((beginning, good_bytes)))
     }
 }
 
 /// Fills the buffer; returns false if fewer bytes are left.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     match reader.read_exact(buffer) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
@@ -310,13 +340,18 @@ mod tests {
         Fingerprint::new(text, "1")
     }
 
+    /// Returns the states of the files a, b and c.
+    fn states(earlier: &EarlierTree) -> [Option<TreeFileState>; 3] {
+        ["a", "b", "c"].map(|text| earlier.state_of(&name(text)).unwrap())
+    }
+
     #[test]
     fn what_was_begun_and_done_is_found_by_the_next_run() {
         let root = tempfile::tempdir().unwrap();
         let folder = JournalFolder::new(root.path().join("uploads"));
         let id = JournalFolder::tree_id("cp", &beginning());
         let (mut journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
-        assert!(earlier.done.is_empty() && earlier.begun.is_empty());
+        assert!(earlier.is_empty());
         for text in ["a", "b", "c"] {
             journal.begun(name(text)).unwrap();
         }
@@ -330,8 +365,8 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [whole.clone(), vec![DONE; 9]].concat()).unwrap();
         let (mut journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
-        assert_eq!(earlier.done, [name("b")].into());
-        assert_eq!(earlier.begun, [name("a"), name("c")].into());
+        use TreeFileState::{Begun, Done};
+        assert_eq!(states(&earlier), [Some(Begun), Some(Done), Some(Begun)]);
         journal.done(name("a")).unwrap();
         assert!(folder.list_trees().unwrap()[0].running);
         assert!(matches!(folder.forget_tree(&id), Err(JournalError::Locked { .. })));
@@ -339,7 +374,7 @@ mod tests {
         let listed = folder.list_trees().unwrap().remove(0);
         assert_eq!((listed.id, listed.beginning, listed.done), (id.clone(), beginning(), 2));
         let (journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
-        assert_eq!(earlier.done, [name("a"), name("b")].into());
+        assert_eq!(states(&earlier), [Some(Done), Some(Done), Some(Begun)]);
         journal.remove().unwrap();
         assert!(!path.exists());
     }
@@ -357,8 +392,10 @@ mod tests {
         for length in 0..=whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             let (_, earlier) = folder.open_tree("id", &beginning()).unwrap();
-            let expected = (whole.len() - length).div_ceil(RECORD_BYTES).min(2);
-            assert_eq!(earlier.done.len(), 2 - expected, "{length}");
+            let lost = (whole.len() - length).div_ceil(RECORD_BYTES).min(2);
+            let done = Some(TreeFileState::Done);
+            let expected = [done.filter(|_| lost < 2), done.filter(|_| lost < 1), None];
+            assert_eq!(states(&earlier), expected, "{length}");
         }
     }
 

@@ -10,7 +10,8 @@ pub const ADAPTIVE_MAX: u32 = 64;
 /// The maximum number of requests in flight that move bytes, of all transfers of an engine.
 ///
 /// Either kind begins with two requests, and each of the first successes allows two more. Both
-/// kinds halve the limit when the store answers `SlowDown`.
+/// kinds lower the limit when the store answers `SlowDown` again and again
+/// ([`throttle`](super::throttle)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {
     /// This number, at least one.

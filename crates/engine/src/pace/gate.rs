@@ -8,6 +8,8 @@
 //! flight, and how many bytes had crossed the network by then.
 
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod simulation;
@@ -26,7 +28,7 @@ use tokio::time::{Instant, timeout};
 use super::Concurrency;
 use super::adaptive::{Controller, Reading, Sample};
 use super::ramp::Ramp;
-use super::throttle::{Slot, Throttle};
+use super::throttle::{Refusal, Slot, Throttle};
 use crate::body::{BufferPool, Meter};
 
 /// The time between two readings while a transfer waits for a pass.
@@ -140,13 +142,14 @@ impl GateState {
         }
     }
 
-    fn throttled(&mut self, slot: Slot) {
-        let is_news = self.throttle.throttled(slot);
+    fn throttled(&mut self, slot: Slot) -> Refusal {
+        let refusal = self.throttle.throttled(slot);
         self.ramp.end();
         let now = self.time_of(Instant::now());
-        if let Some(adaptive) = self.adaptive.as_mut().filter(|_| is_news) {
+        if let (Some(adaptive), Refusal::Overload) = (&mut self.adaptive, refusal) {
             adaptive.controller.throttled(now);
         }
+        refusal
     }
 
     /// Measures while a transfer waits: requests may be under way for minutes before one ends.
@@ -218,6 +221,11 @@ impl Gate {
         self.state().throttle.most()
     }
 
+    /// Returns whether the limit follows the goodput.
+    pub(crate) fn is_adaptive(&self) -> bool {
+        self.state().adaptive.is_some()
+    }
+
     /// Returns the number of requests that may be in flight now.
     pub fn allowed(&self) -> u32 {
         self.state().throttle.allowed()
@@ -228,10 +236,10 @@ impl Gate {
     }
 
     /// Changes the limit, then admits as many as it allows.
-    fn change(&self, change: impl FnOnce(&mut GateState)) {
+    fn change<T>(&self, change: impl FnOnce(&mut GateState) -> T) -> T {
         let mut state = self.state();
         let before = state.adapted();
-        change(&mut state);
+        let changed = change(&mut state);
         while let Some((slot, start)) = if state.waiting.is_empty() { None } else { state.enter() }
         {
             let next = state.waiting.pop_front().expect("the queue was just looked at");
@@ -246,6 +254,7 @@ impl Gate {
         if let Some(limit) = after.filter(|_| after != before) {
             tracing::debug!(target: "haul::decision", "concurrency: {limit} requests in flight");
         }
+        changed
     }
 }
 
@@ -280,7 +289,8 @@ impl Turn {
 }
 
 impl Pass {
-    /// Starts a request now, with a pass that waited for its bytes or served another request.
+    /// Starts a request now, with a pass that waited for its bytes or served another request, or an
+    /// attempt of the same one: a refusal of it is news.
     pub(crate) fn restart(&mut self) {
         if let Some(gate) = &self.gate {
             let mut state = gate.state();
@@ -296,10 +306,11 @@ impl Pass {
         }
     }
 
-    /// Reports throttling: the gate admits fewer.
-    pub fn throttled(&self) {
-        if let Some(gate) = &self.gate {
-            gate.change(|state| state.throttled(self.slot));
+    /// Reports throttling: the gate admits fewer, unless the refusal is isolated.
+    pub fn throttled(&self) -> Refusal {
+        match &self.gate {
+            Some(gate) => gate.change(|state| state.throttled(self.slot)),
+            None => Refusal::Isolated,
         }
     }
 }

@@ -20,3 +20,4 @@ pub(crate) use gate::Turn;
 pub use gate::{Gate, Pass, Success};
 pub use resources::{EngineOptions, Resources};
 pub use retry::{FailedAttempt, Retries, RetryPolicy};
+pub use throttle::Refusal;

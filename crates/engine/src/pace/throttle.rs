@@ -1,9 +1,21 @@
 //! Limits the requests in flight at one store. No I/O, clock or tasks.
 //!
-//! The limit is low at the start and raised by each success; it is halved when the store throttles
-//! (`503 SlowDown`, trap 32), and then raised again one by one. A request that waits for its next
-//! attempt keeps its slot: otherwise, at an unavailable store, untried requests would fail one
-//! after the other within moments.
+//! The limit is low at the start and raised by each success. It falls when the store throttles
+//! (`503 SlowDown`, trap 32), but not for a single refusal: S3 answers a few of a thousand requests
+//! with `SlowDown` while it has room for all others, and fewer requests in flight do not change
+//! that. Only when refusals come again within a window of attempts is the store overloaded. Then
+//! the limit falls by the share that was refused of the requests in flight, by an eighth at least
+//! and by half at most, and successes earn it back one by one; more slowly each time the store
+//! refuses again soon, because the limit is then close to what the store accepts.
+//!
+//! At an overloaded store, a request that waits for its next attempt keeps its slot: otherwise,
+//! untried requests would fail one after the other within moments. After an isolated refusal it
+//! need not. `throttle/tests.rs` tests the rule against a store that accepts N requests per second.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
 
 /// The requests in flight at the start. If sixteen share a link, all of them arrive late and
 /// together: a run that was killed within its first second kept nothing. Two arrive in an eighth of
@@ -13,8 +25,18 @@ const AT_START: u32 = 2;
 /// The slots that each success adds at the start: two, then six, then all of the default sixteen.
 const EARNED_AT_START: u32 = 2;
 
-/// The successes in a row that add one slot after throttling.
-const RECOVERY_STREAK: u32 = 8;
+/// The attempts among which refusals are counted; more if more are in flight.
+const WINDOW_MIN: u64 = 128;
+
+/// The refusals in a window that do not count as overload: about 2 % of the attempts.
+const ISOLATED_MAX: usize = 3;
+
+/// The least cut is the limit divided by this, and at least one.
+const LEAST_CUT: u32 = 8;
+
+/// The successes in a row that add one slot after throttling: at first, and at most.
+const STREAK_MIN: u32 = 8;
+const STREAK_MAX: u32 = 64;
 
 /// A counter of requests in flight, with a limit that moves.
 #[derive(Debug)]
@@ -22,22 +44,46 @@ pub struct Throttle {
     max: u32,
     /// The maximum number of slots that the bandwidth and the goodput are worth.
     ceiling: u32,
-    /// The current number of slots: few at the start, halved by throttling, raised by successes.
+    /// The current number of slots: few at the start, cut by throttling, raised by successes.
     allowed: u32,
     taken: u32,
-    /// The slots that each success adds at the start; halved by throttling too. 0: the start is
-    /// over.
+    /// The slots that each success adds at the start; halved by throttling. 0: the start is over.
     earned_at_start: u32,
     streak: u32,
+    /// The successes in a row that add one slot.
+    streak_needed: u32,
     /// The number of attempts so far.
     begun: u64,
-    /// The value of `begun` when `allowed` was last halved.
-    halved_at: u64,
+    /// The refused attempts of the last window, in the order of their refusals.
+    refused: VecDeque<u64>,
+    cut: Cut,
+}
+
+/// The last cut of the limit.
+#[derive(Debug, Default)]
+struct Cut {
+    /// The last attempt that had begun at the first of its refusals.
+    until: u64,
+    /// The limit before it, and the number of attempts up to `until` that it is judged by: those
+    /// that were in flight together, or had just ended.
+    before: u32,
 }
 
 /// The slot of one attempt: its number, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u64);
+
+/// The meaning of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The store accepts nearly all other requests.
+    Isolated,
+    /// The store is overloaded by the requests in flight together; the limit is cut for the first
+    /// time for them.
+    Overload,
+    /// One more refusal for which the limit was cut already; the cut may become deeper.
+    SameOverload,
+}
 
 impl Throttle {
     /// Creates a limit of at most `max` requests in flight, at least one.
@@ -50,8 +96,10 @@ impl Throttle {
             taken: 0,
             earned_at_start: EARNED_AT_START,
             streak: 0,
+            streak_needed: STREAK_MIN,
             begun: 0,
-            halved_at: 0,
+            refused: VecDeque::new(),
+            cut: Cut::default(),
         }
     }
 
@@ -83,9 +131,13 @@ impl Throttle {
         self.allowed = self.allowed.saturating_add(self.earned_at_start).min(self.max);
         if self.allowed == self.max {
             self.earned_at_start = 0;
-        } else if self.streak >= RECOVERY_STREAK {
+        } else if self.streak >= self.streak_needed {
             self.allowed += 1;
             self.streak = 0;
+            self.forget_old_refusals();
+            if self.refused.is_empty() {
+                self.streak_needed = (self.streak_needed / 2).max(STREAK_MIN);
+            }
         }
     }
 
@@ -101,19 +153,46 @@ impl Throttle {
         }
     }
 
-    /// Reports throttling. Halves the limit once for all attempts that were in flight together:
-    /// they meet the same overloaded store, and sixteen simultaneous refusals are no reason to
-    /// continue with one request. Returns whether it did.
-    pub fn throttled(&mut self, place: Slot) -> bool {
-        self.streak = 0;
-        let is_news = place.0 > self.halved_at;
-        if is_news {
-            // What the ceiling holds back was not refused, and is no limit to halve.
-            self.allowed = (self.allowed() / 2).max(1);
-            self.earned_at_start /= 2;
-            self.halved_at = self.begun;
+    /// Reports throttling. Cuts the limit if the store refuses more than isolated requests.
+    ///
+    /// The attempts that are in flight together are cut for once: they meet the same overloaded
+    /// store, and sixteen simultaneous refusals are no reason to continue with one request.
+    pub fn throttled(&mut self, slot: Slot) -> Refusal {
+        self.refused.push_back(slot.0);
+        self.forget_old_refusals();
+        if self.refused.len() <= ISOLATED_MAX {
+            return Refusal::Isolated;
         }
-        is_news
+        self.streak = 0;
+        let is_news = slot.0 > self.cut.until;
+        if is_news {
+            let soon = self.cut.until > 0 && slot.0 - self.cut.until <= 2 * WINDOW_MIN;
+            let needed = if soon { self.streak_needed * 2 } else { STREAK_MIN };
+            self.streak_needed = needed.min(STREAK_MAX);
+            self.earned_at_start /= 2;
+            // What the ceiling holds back was not refused, and is no limit to cut.
+            self.cut = Cut { until: self.begun, before: self.allowed() };
+        }
+        self.allowed = self.allowed.min(self.after_cut());
+        if is_news { Refusal::Overload } else { Refusal::SameOverload }
+    }
+
+    /// Returns the limit that the refusals of the last cut leave.
+    fn after_cut(&self) -> u32 {
+        let Cut { until, before } = self.cut;
+        // Isolated refusals may have let others in since.
+        let width = u64::from(before) + ISOLATED_MAX as u64;
+        let together = until.saturating_sub(width)..until;
+        let refused = self.refused.iter().filter(|slot| together.contains(&(*slot - 1)));
+        let refused = u32::try_from(refused.count()).unwrap_or(u32::MAX);
+        let cut = refused.max(before.div_ceil(LEAST_CUT)).min(before.div_ceil(2));
+        (before - cut).max(1)
+    }
+
+    fn forget_old_refusals(&mut self) {
+        let window = WINDOW_MIN.max(2 * u64::from(self.taken));
+        let begun = self.begun;
+        self.refused.retain(|slot| slot + window > begun);
     }
 
     /// Returns the maximum number of requests that may ever be in flight at once.

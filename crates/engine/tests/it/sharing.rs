@@ -79,7 +79,7 @@ async fn slow_down_to_one_upload_slows_the_other_too() {
     assert_eq!(engine.requests_allowed(), 16, "past the slow start");
     store.set_faults(
         Faults::none()
-            .on(O::UploadPart, 1, refused)
+            .on_calls(O::UploadPart, 1..=8, refused)
             .on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))),
     );
     tokio::time::sleep(Duration::from_millis(1500)).await;

@@ -11,7 +11,7 @@ use haul::parts::{GrowingPlan, Key, Limits};
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore};
 use haul::{
-    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest, StreamOptions,
+    BytesSource, Concurrency, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest, StreamOptions,
     UploadOptions, UploadReport,
 };
 
@@ -263,6 +263,29 @@ async fn no_more_of_a_stream_is_read_than_the_budget_holds() {
     running.stop(StopRequest::Cancel);
     running.await.unwrap_err();
     nothing_left(&store);
+}
+
+/// A part of a stream is held until the store has it. Sixteen of them were, which filled the
+/// budget although three keep a fast link busy.
+#[tokio::test(start_paused = true)]
+async fn three_parts_of_a_stream_are_held_at_first() {
+    for (concurrency, held_parts) in [(Concurrency::default(), 3), (5.into(), 5)] {
+        let store = aws(Faults::none().on_calls(O::UploadPart, 5..=u64::MAX, Fault::Stall));
+        let read_bytes = Arc::new(AtomicU64::new(0));
+        let counting =
+            Counting { bytes: Cursor::new(bytes(96 << 20)), read_bytes: Arc::clone(&read_bytes) };
+        let upload = UploadOptions { part_size_bytes: Some(8 * MIB), ..options() };
+        let limits = EngineOptions { concurrency, ..EngineOptions::default() };
+        let running = Engine::new(Arc::new(store.clone()), limits).upload_stream(
+            counting,
+            object(),
+            StreamOptions { upload, ..in_parts() },
+        );
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(read_bytes.load(Ordering::Relaxed), (4 + held_parts) * 8 * MIB);
+        running.stop(StopRequest::Cancel);
+        running.await.unwrap_err();
+    }
 }
 
 /// Streams hold memory while they wait for their turn, and files hold their turn while they wait

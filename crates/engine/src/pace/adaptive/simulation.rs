@@ -7,7 +7,8 @@ use rand::{Rng, SeedableRng};
 
 use super::{Controller, Reading, Sample};
 use crate::pace::DEFAULT_CONCURRENCY;
-use crate::pace::throttle::{Slot, Throttle};
+use crate::pace::RetryPolicy;
+use crate::pace::throttle::{Refusal, Slot, Throttle};
 
 /// A link to a store, and the limits of the store. Rates in bytes per second.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ const POINT_S: f64 = 0.5;
 
 struct Request {
     slot: Slot,
+    attempt: u32,
     started: Reading,
     in_flight: u32,
     stage: Stage,
@@ -76,7 +78,7 @@ enum Stage {
 
 /// Sends parts without end until `until_s`, and measures from `from_s`.
 pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f64) -> Run {
-    let mut random = StdRng::seed_from_u64(seed);
+    let (mut random, policy) = (StdRng::seed_from_u64(seed), RetryPolicy::default());
     let (max, mut controller) = match limit {
         Limit::Fixed(max) => (*max, None),
         Limit::Adaptive { max } => (*max, Some(Controller::new(DEFAULT_CONCURRENCY, *max))),
@@ -99,6 +101,7 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
             let in_flight = throttle.taken();
             requests.push(Request {
                 slot,
+                attempt: 1,
                 started: reading(now, moved),
                 in_flight,
                 stage: opening,
@@ -136,15 +139,17 @@ pub(super) fn run(link: &Link, limit: &Limit, seed: u64, from_s: f64, until_s: f
                     request.stage = Stage::Sending(link.part_bytes);
                 }
                 Stage::Opening(at) if at <= now => {
-                    // As `RetryPolicy::throttled_base`.
-                    request.stage = Stage::Backoff(now + random.random_range(0.5..=1.0));
-                    if throttle.throttled(request.slot)
+                    let wait = policy.wait_after_refusal(request.attempt, &mut random);
+                    request.stage = Stage::Backoff(now + wait.as_secs_f64());
+                    if throttle.throttled(request.slot) == Refusal::Overload
                         && let Some(controller) = &mut controller
                     {
                         controller.throttled(Duration::from_secs_f64(now));
                     }
                 }
                 Stage::Backoff(at) if at <= now => {
+                    request.slot = throttle.renewed();
+                    request.attempt += 1;
                     request.started = reading(now, moved);
                     request.stage = Stage::Opening(now + link.round_trip_s);
                 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Gate, Success, Turn};
 use crate::body::{BufferPool, Meter};
-use crate::pace::Concurrency;
+use crate::pace::{Concurrency, RetryPolicy};
 
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const PART_BYTES: u64 = 8 * MIB;
@@ -123,8 +123,9 @@ impl Wire {
         accepts
     }
 
-    fn wait_after_refusal(&self) -> Duration {
-        seconds(self.state.lock().unwrap().random.random_range(0.5..=1.0))
+    fn wait_after_refusal(&self, attempt: u32) -> Duration {
+        let random = &mut self.state.lock().unwrap().random;
+        RetryPolicy::default().wait_after_refusal(attempt, random)
     }
 }
 
@@ -207,15 +208,16 @@ async fn transfer(wire: Wire, gate: Gate, meter: Meter, parts: Arc<Mutex<u64>>) 
         turn.join(|| async move { gate.enter().await });
         tokio::select! {
             Some(_) = running.join_next() => {}
-            pass = turn.pass() => {
+            mut pass = turn.pass() => {
                 let (wire, meter, parts) = (wire.clone(), meter.clone(), Arc::clone(&parts));
                 running.spawn(async move {
                     let mut attempt = 1;
                     while !wire.attempt(&meter).await {
                         pass.throttled();
                         // A part that waits keeps its pass.
-                        sleep(wire.wait_after_refusal()).await;
+                        sleep(wire.wait_after_refusal(attempt)).await;
                         attempt += 1;
+                        pass.restart();
                     }
                     pass.succeeded(Success::Part { attempt });
                     *parts.lock().unwrap() += 1;

@@ -58,11 +58,30 @@ async fn a_place_in_the_queue_that_is_given_up_is_not_lost() {
 async fn a_throttled_pass_closes_half_of_the_gate() {
     let gate = open(16).await;
     let passes = futures_util::future::join_all((0..16).map(|_| gate.enter())).await;
-    passes.iter().for_each(Pass::throttled);
+    passes.iter().for_each(|pass| {
+        pass.throttled();
+    });
     assert_eq!(gate.allowed(), 8, "once for all that were under way together");
     drop(passes);
     gate.enter().await.throttled();
     assert_eq!(gate.allowed(), 4);
+}
+
+/// A repeated PutObject kept the number of its first attempt, so that the store was halved for it
+/// only once, however often it refused.
+#[tokio::test]
+async fn each_attempt_of_a_pass_is_news() {
+    let gate = open(16).await;
+    let mut pass = gate.enter().await;
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        seen.push(pass.throttled());
+        pass.restart();
+    }
+    let (isolated, news) = seen.split_at(3);
+    assert!(isolated.iter().all(|refusal| *refusal == Refusal::Isolated), "{seen:?}");
+    assert!(news.iter().all(|refusal| *refusal == Refusal::Overload), "{seen:?}");
+    assert!(gate.allowed() < 8, "{} in flight", gate.allowed());
 }
 
 /// A limit on the bandwidth held four of sixteen slots open. A refusal halved the sixteen, and
@@ -75,7 +94,10 @@ async fn throttling_halves_what_a_bandwidth_lets_through() {
         gate.enter().await.succeeded(Success::Short);
     }
     bandwidth.set(Some(1 << 20));
-    gate.enter().await.throttled();
+    let passes = futures_util::future::join_all((0..4).map(|_| gate.enter())).await;
+    passes.iter().for_each(|pass| {
+        pass.throttled();
+    });
     assert_eq!(gate.allowed(), 2);
 }
 

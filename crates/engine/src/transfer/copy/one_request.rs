@@ -154,6 +154,7 @@ impl Copying<'_> {
                 () = tokio::time::sleep(wait) => {}
                 _ = stop.stronger() => return self.settle(cancelled(self.context)).await,
             }
+            self.pass.restart();
         }
         unreachable!("the loop ends only by returning")
     }

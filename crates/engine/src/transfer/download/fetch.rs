@@ -24,7 +24,7 @@ use super::kept::Kept;
 use super::plan::Proof;
 use super::target_file::TargetFile;
 use super::version::Version;
-use crate::body::BufferPool;
+use crate::body::{BufferPool, SLICE_BYTES};
 use crate::error::Error;
 use crate::remote::{ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
@@ -35,6 +35,10 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes that are collected before a blocking thread writes and hashes them.
 const BLOCK_BYTES: u64 = 1 << 20;
+
+/// The ranges in flight up to which blocks are collected; with more, single slices are written, so
+/// that 64 ranges take no more memory than sixteen.
+const BLOCKS_MAX: u32 = 16;
 
 /// The state that all pieces of one download share.
 pub(super) struct Fetcher {
@@ -263,7 +267,7 @@ impl Fetcher {
                         self.progress.meter().bandwidth().take(count as u64).await;
                     }
                     let at = piece.offset_bytes + begun.arrived_bytes;
-                    if at.is_multiple_of(BLOCK_BYTES) {
+                    if at.is_multiple_of(self.block_bytes()) {
                         self.write(piece, begun).await?;
                     }
                     continue;
@@ -281,6 +285,11 @@ impl Fetcher {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// Returns the number of bytes that are collected now before they are written.
+    fn block_bytes(&self) -> u64 {
+        if self.progress.in_flight() > BLOCKS_MAX { SLICE_BYTES as u64 } else { BLOCK_BYTES }
     }
 
     /// Returns whether a body has more bytes than the piece. The store may not end it at once, so

@@ -179,6 +179,7 @@ async fn fetch(
         let (part_number, reason) = (Some(range.number), error.to_string());
         events.send(Event::Retrying { part_number, attempt: tries, wait, reason });
         tokio::time::sleep(wait).await;
+        pass.restart();
     }
     unreachable!("the loop ends only by returning")
 }

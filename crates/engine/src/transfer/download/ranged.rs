@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::fetch::{FetchFailure, Fetched, Fetcher};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{FailedAttempt, Pass, Resources, Retries, Success, Turn};
+use crate::pace::{FailedAttempt, Pass, Refusal, Resources, Retries, Success, Turn};
 use crate::transfer::pieces::Pieces;
 
 /// The reason why not all pieces were fetched.
@@ -151,9 +151,8 @@ impl<'a> Run<'a> {
             Err(FetchFailure::NoRanges) => return Err(Unfetched::NoRanges),
         };
         let failure = FailedAttempt::from(&error);
-        if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
-            pass.throttled();
-            self.fetcher.hedging.throttled();
+        if failure.throttled {
+            self.throttled(number);
         }
         let again = if moved {
             self.pieces.interrupted(number, &failure, &mut self.retries)
@@ -176,6 +175,15 @@ impl<'a> Run<'a> {
             number
         });
         Ok(None)
+    }
+
+    /// Reports a throttled range to the gate; after an isolated refusal, others fetch meanwhile.
+    fn throttled(&mut self, number: PartNumber) {
+        let Some(pass) = self.passes.get(&number) else { return };
+        if pass.throttled() == Refusal::Isolated {
+            self.passes.remove(&number);
+        }
+        self.fetcher.hedging.throttled();
     }
 
     /// Advances the frontier over the pieces that have arrived.

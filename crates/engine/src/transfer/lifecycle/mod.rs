@@ -13,6 +13,8 @@
 //! been stopped. Which part is next, and when it is tried again, is decided by [`Pieces`].
 //! Deliberately unaware of bytes, ETags and stores. Laws are tested in `lifecycle/tests.rs`.
 
+use std::time::Duration;
+
 use haul_parts::PartNumber;
 
 use super::pieces::Pieces;
@@ -43,6 +45,10 @@ enum LifecycleState {
     Aborting,
     Ended,
 }
+
+/// The wait before Complete is sent again if an earlier run sent it: this run has no failure to
+/// derive a wait from.
+const COMPLETE_UNHEARD: Duration = Duration::from_secs(1);
 
 /// The state of one upload.
 #[derive(Debug)]
@@ -467,9 +473,7 @@ impl Lifecycle {
                 let (failure, tries) = self.unheard;
                 let wait = match failure {
                     Some(failure) => self.retries.wait(tries, &failure),
-                    // An earlier run sent Complete, so this run has no failure to derive the wait
-                    // from.
-                    None => Some(self.retries.throttled_base()),
+                    None => Some(COMPLETE_UNHEARD),
                 };
                 let Some(wait) = wait.filter(|_| self.retries.pay()) else {
                     return self.end(true);

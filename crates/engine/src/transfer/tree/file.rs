@@ -250,7 +250,7 @@ async fn fetch_short(
         GetRequest { offset_bytes: 0, size_bytes: None, if_match: Some(if_match.clone()) };
     let store = shared.source_store();
     let mut stop = shared.stop.clone();
-    let pass = tokio::select! {
+    let mut pass = tokio::select! {
         pass = shared.resources.gate.enter() => pass,
         _ = stop.stronger() => return Err(cancelled(object)),
     };
@@ -288,6 +288,7 @@ async fn fetch_short(
             () = tokio::time::sleep(wait) => {}
             _ = stop.stronger() => return Err(cancelled(object)),
         }
+        pass.restart();
     }
     unreachable!("the loop ends only by returning")
 }

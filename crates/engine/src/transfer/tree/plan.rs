@@ -21,7 +21,7 @@ use super::names::{self, Collisions};
 use super::spool::Spool;
 use super::{TreeFailure, TreeSource, TreeTarget};
 use crate::error::Error;
-use crate::journal::{EarlierTree, Fingerprint};
+use crate::journal::{EarlierTree, Fingerprint, TreeFileState};
 
 /// Maximum number of steps that wait for the run.
 pub(super) const STEPS_WAITING_MAX: usize = 256;
@@ -261,9 +261,13 @@ impl Planner {
             .journal
             .is_some()
             .then(|| Fingerprint::new(&entry.name, &entry.version()));
-        let begun = fingerprint.is_some_and(|print| self.earlier.begun.contains(&print));
-        let done = fingerprint.is_some_and(|print| self.earlier.done.contains(&print));
-        if done && is_still_there(&to, size_bytes) {
+        let recorded = fingerprint.map_or(Ok(None), |print| self.earlier.state_of(&print));
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => return self.report(Found::Broken(error.into())).await,
+        };
+        let begun = recorded == Some(TreeFileState::Begun);
+        if recorded == Some(TreeFileState::Done) && is_still_there(&to, size_bytes) {
             return self.step(Step::Resumed(size_bytes)).await;
         }
         let by = self.shared.options.compare;

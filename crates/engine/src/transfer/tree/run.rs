@@ -71,7 +71,7 @@ pub(super) async fn run(
     refuse_endless(&sources, &target, &options)?;
     let failed_names = options.failed_names.take();
     let (journal, earlier) = remember(&resources, &sources, &target, &options)?;
-    let is_continued = !earlier.done.is_empty() || !earlier.begun.is_empty();
+    let is_continued = !earlier.is_empty();
     let several = sources.len() > 1;
     let has_journals = options
         .journal

@@ -31,7 +31,7 @@ use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{FailedAttempt, Pass, Retries, Success, Turn};
+use crate::pace::{FailedAttempt, Pass, Refusal, Retries, Success, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, Support, UploadRef};
 use crate::source::Change;
@@ -349,8 +349,9 @@ impl Driver {
         let mover = Arc::clone(self.mover.as_ref().expect("parts are sent after Create"));
         if let Some(mut pass) = self.pass.take() {
             // A part of a stream was read under its pass, or took that of the part before it.
-            if self.stream.is_some() {
+            if let Some(stream) = &mut self.stream {
                 pass.restart();
+                stream.sending(number);
             }
             self.passes.insert(number, pass);
         }
@@ -441,15 +442,24 @@ impl Driver {
             Ok(part) => self.part_sent(part),
             Err(PartFailure::Store(error)) => {
                 let failure = FailedAttempt::from(&error);
-                if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
-                    pass.throttled();
-                    self.hedging.throttled();
+                if failure.throttled {
+                    self.throttled(number);
                 }
                 self.failed(Some(number), attempt, error);
                 Input::PartFailed(number, failure)
             }
             Err(PartFailure::Source(error)) => self.source_failed(number, error),
         }
+    }
+
+    /// Reports a throttled part to the gate. After an isolated refusal, others send meanwhile; a part
+    /// of a stream keeps its pass, because it keeps its memory too.
+    fn throttled(&mut self, number: PartNumber) {
+        let Some(pass) = self.passes.get(&number) else { return };
+        if pass.throttled() == Refusal::Isolated && self.stream.is_none() {
+            self.passes.remove(&number);
+        }
+        self.hedging.throttled();
     }
 
     /// Handles a source that cannot be read. With a journal the parts stay: the next run compares
@@ -474,8 +484,8 @@ impl Driver {
                 stream.keep(pass);
             }
         }
-        if let (Some(stream), Some(part)) = (&self.stream, self.layout.part(number)) {
-            stream.window().forget(part);
+        if let (Some(stream), Some(planned)) = (&mut self.stream, self.layout.part(number)) {
+            stream.acknowledged(planned, part.attempt);
         }
         self.journal.part(&self.context, &part);
         self.context.progress.arrived(part.size_bytes);

@@ -11,6 +11,7 @@
 
 mod continued;
 mod feed;
+mod held_limit;
 mod options;
 mod read_ahead;
 mod spool;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use haul_parts::PlannedPart;
 
 use self::feed::Feed;
+use self::held_limit::HeldLimit;
 use self::window::Window;
 use super::context::Context;
 use super::driver::{self, RunOutcome};
@@ -173,7 +175,13 @@ async fn prepare(
         let bytes = Box::new(whole(context, &window).await?);
         return Ok(Prepared::OnePiece { pass, bytes, creates });
     }
-    let start = Start::of_stream(ReadAhead::new(feed, pass), parts, earlier, creates);
+    let limit = HeldLimit::new(
+        feed.first_part_size_bytes(),
+        &context.resources.gate,
+        &context.resources.pool,
+        context.progress.meter().clone(),
+    );
+    let start = Start::of_stream(ReadAhead::new(feed, pass, limit), parts, earlier, creates);
     Ok(Prepared::Parts(Box::new(start)))
 }
 

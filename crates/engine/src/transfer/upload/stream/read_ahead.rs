@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use haul_parts::{GrowingPlan, PlannedPart};
+use haul_parts::{GrowingPlan, PartNumber, PlannedPart};
 
 use super::feed::Feed;
+use super::held_limit::HeldLimit;
 use super::window::{StreamSender, Window};
 use crate::error::Error;
 use crate::pace::{Gate, Pass};
@@ -21,6 +22,7 @@ pub(crate) struct ReadAhead {
     reading: Option<Reading>,
     /// Passes of parts that hold memory, or passes left by parts that held memory.
     kept: Vec<Pass>,
+    limit: HeldLimit,
 }
 
 type Reading =
@@ -28,12 +30,13 @@ type Reading =
 
 impl ReadAhead {
     /// Creates the reader of a stream whose first parts were read under `pass`.
-    pub(super) fn new(feed: Feed, pass: Pass) -> Self {
+    pub(super) fn new(feed: Feed, pass: Pass, limit: HeldLimit) -> Self {
         Self {
             window: Arc::clone(feed.window()),
             feed: Some(feed),
             reading: None,
             kept: vec![pass],
+            limit,
         }
     }
 
@@ -57,17 +60,16 @@ impl ReadAhead {
         self.feed.as_ref().map_or(0, Feed::first_part_size_bytes)
     }
 
-    pub(crate) fn window(&self) -> &Arc<Window> {
-        &self.window
-    }
-
     /// Returns the sender of the stream's parts, with one that reads from the window.
     pub(crate) fn sender(&self, sender: PartSender) -> StreamSender {
         StreamSender::new(sender, Arc::clone(&self.window))
     }
 
-    /// Starts to read the next part, unless one is being read.
+    /// Starts to read the next part, unless one is being read or enough parts are in memory.
     pub(crate) fn start_reading(&mut self, gate: &Gate) {
+        if self.window.held_parts() >= self.limit.parts() {
+            return;
+        }
         let Some(mut feed) = self.feed.take() else { return };
         let entering = kept_or_new(self.kept.pop(), gate.clone());
         self.reading = Some(Box::pin(async move {
@@ -89,6 +91,18 @@ impl ReadAhead {
         }
         self.feed = Some(feed);
         Ok(read)
+    }
+
+    /// Records that a part is sent.
+    pub(crate) fn sending(&mut self, number: PartNumber) {
+        let held = self.window.held_parts();
+        self.limit.started(number, held);
+    }
+
+    /// Drops a part that the store has acknowledged: its bytes are no longer needed.
+    pub(crate) fn acknowledged(&mut self, part: PlannedPart, attempt: u32) {
+        self.limit.arrived(part.number, attempt);
+        self.window.forget(part);
     }
 
     /// Keeps the pass of a part that holds memory, because the pass must stay with the stream.

@@ -79,8 +79,13 @@ impl Window {
         self.parts().insert(part.offset_bytes, (part.size_bytes, kept));
     }
 
-    /// Drops a part that the store has acknowledged: its bytes are no longer needed.
-    pub(crate) fn forget(&self, part: PlannedPart) {
+    /// Returns the number of parts in memory.
+    pub(super) fn held_parts(&self) -> usize {
+        self.parts().values().filter(|(_, kept)| matches!(kept, Kept::Held(_))).count()
+    }
+
+    /// Drops a part that the store has acknowledged.
+    pub(super) fn forget(&self, part: PlannedPart) {
         self.parts().remove(&part.offset_bytes);
     }
 
