@@ -175,8 +175,9 @@ fn throttling_lowers_the_parts_in_flight() {
         .collect();
     let (throttled, after) = parts[8..].split_at(8);
     assert!(throttled.iter().max() >= Some(&7), "there was nothing to lower: {throttled:?}");
-    // After eight successes the client tries one more part at once.
-    assert!(after[..8].iter().all(|in_flight| *in_flight <= 4), "{after:?}");
+    // Three refusals are isolated, and other parts take the places of theirs. After eight successes
+    // the client tries one more part at once.
+    assert!(after[3..11].iter().all(|in_flight| *in_flight <= 4), "{after:?}");
     assert!(after.iter().max() >= Some(&3), "and not one by one: {after:?}");
     assert_eq!(read_back(&scene.store, &scene.bucket, "many").sha256, many.sha256);
 }

@@ -131,9 +131,8 @@ async fn throttling_lowers_what_is_in_flight() {
     let progress = running.progress();
     assert!(tokio::time::timeout(Duration::from_secs(50), &mut running).await.is_err());
     let seen = progress.in_flight();
-    // The limit is eight, plus requests already in flight; one or two of the eight may be retries
-    // of the same part.
-    assert!((1..=10).contains(&seen), "{seen} in flight after the throttling");
+    // The limit is eight; three refusals were isolated, and other parts took the places of theirs.
+    assert!((1..=11).contains(&seen), "{seen} in flight after the throttling");
     running.await.unwrap();
 }
 
