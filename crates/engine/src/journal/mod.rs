@@ -36,7 +36,5 @@ pub(crate) use remembered::Remembered;
 
 pub use crate::source::ObjectVersion;
 pub use record::{Beginning, PartRecord, Record};
-pub use tree::{
-    EarlierTree, Fingerprint, TreeBeginning, TreeFileState, TreeJournal, TreeSummary,
-};
+pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeFileState, TreeJournal, TreeSummary};
 pub use unreadable::{MovedAside, UnreadableJournal};

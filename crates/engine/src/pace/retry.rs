@@ -88,7 +88,6 @@ impl Retries {
     pub fn earn(&self) {
         self.budget.earn();
     }
-
 }
 
 /// The properties of an error that the policy needs.

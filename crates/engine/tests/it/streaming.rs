@@ -11,8 +11,8 @@ use haul::parts::{GrowingPlan, Key, Limits};
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore};
 use haul::{
-    BytesSource, Concurrency, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest, StreamOptions,
-    UploadOptions, UploadReport,
+    BytesSource, Concurrency, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest,
+    StreamOptions, UploadOptions, UploadReport,
 };
 
 use crate::harness::{aws, bucket, bytes, chain, engine, heard, nothing_left, object, options};
