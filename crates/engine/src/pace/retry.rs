@@ -1,9 +1,9 @@
 //! The retry policy: the only place that decides when to retry.
 //!
-//! A random wait between half a bound and the bound, which doubles; `Retry-After` is honoured. Half,
-//! because a transfer must survive a restart of its store: with waits from zero, one of sixteen
-//! parts had used up its attempts when a server returned after four seconds. Now eight attempts last
-//! twelve seconds at least.
+//! A random wait between half a bound and the bound, which doubles; `Retry-After` is honoured.
+//! Half, because a transfer must survive a restart of its store: with waits from zero, one of
+//! sixteen parts had used up its attempts when a server returned after four seconds. Now eight
+//! attempts last twelve seconds at least.
 //!
 //! If the store throttles, the first wait is shorter, because a store that refuses one of a hundred
 //! requests accepts the next one at once; and the bound quadruples, because a store that refuses
@@ -217,9 +217,9 @@ mod tests {
         }
     }
 
-    /// A store that refuses one of a hundred requests accepts the next one; a store that is busy may
-    /// be so for half a minute. The first wait was half a second, so that 10,000 files at a store
-    /// that refused 1 % of the requests took nine times as long as without refusals.
+    /// A store that refuses one of a hundred requests accepts the next one; a store that is busy
+    /// may be so for half a minute. The first wait was half a second, so that 10,000 files at a
+    /// store that refused 1 % of the requests took nine times as long as without refusals.
     #[test]
     fn waits_after_a_refusal_start_short_and_outlast_half_a_minute() {
         let policy = RetryPolicy::default();

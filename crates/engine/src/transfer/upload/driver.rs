@@ -452,8 +452,8 @@ impl Driver {
         }
     }
 
-    /// Reports a throttled part to the gate. After an isolated refusal, others send meanwhile; a part
-    /// of a stream keeps its pass, because it keeps its memory too.
+    /// Reports a throttled part to the gate. After an isolated refusal, others send meanwhile; a
+    /// part of a stream keeps its pass, because it keeps its memory too.
     fn throttled(&mut self, number: PartNumber) {
         let Some(pass) = self.passes.get(&number) else { return };
         if pass.throttled() == Refusal::Isolated && self.stream.is_none() {
