@@ -80,11 +80,13 @@ impl Race {
     }
 }
 
+type Overtaking<'a> = Pin<Box<dyn Future<Output = Option<Box<Flow>>> + Send + 'a>>;
+
 /// The second request of a piece, before and while it runs.
 pub(super) struct Rival<'a> {
     race: &'a Race,
     /// `None` once it has ended.
-    overtaking: Option<Pin<Box<dyn Future<Output = Option<Box<Flow>>> + Send + 'a>>>,
+    overtaking: Option<Overtaking<'a>>,
 }
 
 /// The first event of two.
