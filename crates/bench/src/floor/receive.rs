@@ -116,7 +116,7 @@ mod tests {
     fn received_bodies_are_stored_whole() {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = NullEndpoint::storing(folder.path().to_owned(), None).unwrap();
-        let body: Vec<u8> = (0..BLOCK_BYTES + 5000).map(|at| (at % 251) as u8).collect();
+        let body: Vec<u8> = (0..=250).cycle().take(BLOCK_BYTES + 5000).collect();
         for (number, length) in [5000, BLOCK_BYTES, BLOCK_BYTES + 5000].into_iter().enumerate() {
             let mut socket = TcpStream::connect(endpoint.address()).unwrap();
             let head = format!("PUT /b/k HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");

@@ -95,10 +95,12 @@ impl BufferPool {
     /// memory is held, so that three slices for each of 64 requests stay below 30 MiB.
     pub(crate) fn slice_bytes(&self) -> usize {
         let held = self.budget_slices as usize - self.permits.available_permits();
-        match held {
-            0..=WHOLE_SLICES_MAX => SLICE_BYTES,
-            0..=HALF_SLICES_MAX => SLICE_BYTES / 2,
-            _ => SLICE_BYTES / 4,
+        if held <= WHOLE_SLICES_MAX {
+            SLICE_BYTES
+        } else if held <= HALF_SLICES_MAX {
+            SLICE_BYTES / 2
+        } else {
+            SLICE_BYTES / 4
         }
     }
 

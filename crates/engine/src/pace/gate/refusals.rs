@@ -118,12 +118,12 @@ async fn one_refusal_of_a_hundred_costs_little_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttling_store_gets_the_short_requests_that_it_accepts() {
-    for (per_s, latency_ms) in [(200.0, 20), (1000.0, 20), (200.0, 5), (100.0, 5), (500.0, 100)] {
+    for (per_s, latency_ms) in [(200, 20), (1000, 20), (200, 5), (100, 5), (500, 100)] {
         let latency = Duration::from_millis(latency_ms);
-        let store = Store::new(Refuses::Above(per_s), latency);
-        let files = 100.0 * per_s;
-        let took = send(&store, 64, files as u32, 1).await.as_secs_f64();
-        let share = files / took / per_s;
+        let store = Store::new(Refuses::Above(per_s.into()), latency);
+        let files = 100 * per_s;
+        let took = send(&store, 64, files, 1).await.as_secs_f64();
+        let share = f64::from(files) / took / f64::from(per_s);
         let refused = store.refused_share();
         println!("{per_s} per s, {latency_ms} ms: {share:.3}, {refused:.3} refused");
         assert!(share >= 0.9, "{share:.2} of what the store accepts, {refused:.3} refused");

@@ -264,7 +264,7 @@ async fn begin_or_continue(
             return Finisher::of_earlier(&context, journal, *resumed, &head, &expected);
         }
     };
-    drive_to_the_end(context, (start, journal), layout, creates, stop).await
+    Box::pin(drive_to_the_end(context, (start, journal), layout, creates, stop)).await
 }
 
 /// Drives an upload to its end, and restarts it if the store lost it.

@@ -93,16 +93,17 @@ mod tests {
 
     /// Sends 200 rounds of as many parts as may be held, each of which takes `latency`; returns the
     /// limits.
-    async fn limits_of(latency: impl Fn(usize) -> Duration) -> Vec<usize> {
+    async fn limits_of(latency: impl Fn(u32) -> Duration) -> Vec<usize> {
         let meter = Meter::default();
         let mut limit = limit(PART_BYTES, Concurrency::default(), &meter);
         let mut limits = vec![];
         for _ in 0..200 {
             let held = limit.parts();
             limits.push(held);
-            let numbers = || (1..=held as u32).map(|number| PartNumber::new(number).unwrap());
+            let count = u32::try_from(held).unwrap();
+            let numbers = || (1..=count).map(|number| PartNumber::new(number).unwrap());
             numbers().for_each(|number| limit.started(number, held));
-            tokio::time::advance(latency(held)).await;
+            tokio::time::advance(latency(count)).await;
             meter.add(held as u64 * PART_BYTES);
             numbers().for_each(|number| limit.arrived(number, 1));
         }
@@ -112,14 +113,14 @@ mod tests {
     /// 16 parts of 8 MiB were held, so that a stream into a fast store took 88 MiB.
     #[tokio::test(start_paused = true)]
     async fn a_fast_link_is_served_from_three_parts() {
-        let limits = limits_of(|held| Duration::from_millis(10) * held as u32).await;
+        let limits = limits_of(|held| Duration::from_millis(10) * held).await;
         assert!(limits.iter().all(|limit| *limit == 3), "{limits:?}");
     }
 
     /// Three parts fill this link of 80 MB/s: a fourth one is tried now and then.
     #[tokio::test(start_paused = true)]
     async fn a_full_link_is_served_from_three_parts() {
-        let limits = limits_of(|held| Duration::from_millis(100) * held as u32).await;
+        let limits = limits_of(|held| Duration::from_millis(100) * held).await;
         assert!(limits.iter().all(|limit| *limit <= 4), "{limits:?}");
         assert!(limits.iter().filter(|limit| **limit == 3).count() > 150, "{limits:?}");
     }
