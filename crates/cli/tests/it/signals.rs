@@ -53,7 +53,9 @@ fn each_signal_that_ends_a_program_pauses_an_upload() {
 #[test]
 fn timeout_pauses_an_upload_as_one_signal_does() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS));
+    // Each request for the last part stalls, the one on another connection, too.
+    let stall = Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS).always();
+    scene.proxy.add(stall);
     let upload = scene.command();
     let mut command = Command::new("timeout");
     command.args(["--signal", "INT", "3"]).arg(upload.get_program()).args(upload.get_args());

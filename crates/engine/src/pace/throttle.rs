@@ -169,7 +169,9 @@ impl Throttle {
             let soon = self.cut.until > 0 && slot.0 - self.cut.until <= 2 * WINDOW_MIN;
             let needed = if soon { self.streak_needed * 2 } else { STREAK_MIN };
             self.streak_needed = needed.min(STREAK_MAX);
-            self.earned_at_start /= 2;
+            // A limit that has reached the ceiling needs no start any more.
+            let at_ceiling = self.allowed >= self.ceiling;
+            self.earned_at_start = if at_ceiling { 0 } else { self.earned_at_start / 2 };
             // What the ceiling holds back was not refused, and is no limit to cut.
             self.cut = Cut { until: self.begun, before: self.allowed() };
         }
