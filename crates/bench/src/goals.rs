@@ -64,7 +64,14 @@ pub(crate) fn goals(measured: &Measured) -> Vec<Goal> {
         (Job::Upload, false) => UPLOAD_TO_PEER_MAX,
         _ => 1.0,
     };
-    if let Some(peer) = measured.best_peer(|it| it.cpu_seconds_per_gib) {
+    // Where the goals disagree, the floor binds: no proof is cheaper.
+    let reachable = |peer: Figures| {
+        let floor = measured.floor().map_or(0.0, |floor| floor.cpu_seconds_per_gib);
+        floor <= peer_max * peer.cpu_seconds_per_gib
+    };
+    if let Some(peer) = measured.best_peer(|it| it.cpu_seconds_per_gib)
+        && (peer_max >= 1.0 || reachable(peer))
+    {
         let (ratio, who) = (cpu(peer), peer.who.name());
         let text = format!("{ratio:.2} of the best peer's CPU ({who}), at most {peer_max}");
         add(text, ratio <= peer_max);
@@ -91,6 +98,11 @@ mod tests {
         assert_eq!(missed(&measured("upload-plain", &fast)), Vec::<String>::new());
         let over_tls = ["upload-tls: 1.40 of the floor's CPU, at most 1.3"];
         assert_eq!(missed(&measured("upload-tls", &fast)), over_tls);
+
+        // A fifth of this peer is less than the floor.
+        let frugal = [(FloorOfMany, 0.5, 0.5, 6), (Haul, 0.5, 0.7, 20), (S5cmd, 3.0, 1.0, 30)];
+        assert_eq!(missed(&measured("upload-plain", &frugal)), Vec::<String>::new());
+        assert_eq!(goals(&measured("upload-plain", &frugal)).len(), 3);
 
         let slow = [(Haul, 3.5, 1.0, 49), (S5cmd, 3.0, 4.5, 30), (AwsCli, 4.0, 4.0, 30)];
         let expected = [
