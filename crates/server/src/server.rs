@@ -14,7 +14,7 @@ use haul_store::{DiskStore, StoreOptions, side_file};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,6 +39,10 @@ use crate::service::Service;
 use crate::socket::connections;
 use crate::socket::connections::ServeConfig;
 use crate::socket::tls::Transport;
+
+/// The connections that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. The
+/// default of 128 overflows when a few hundred clients connect at once: some are reset then.
+const LISTEN_QUEUE: u32 = 4096;
 
 const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
@@ -284,7 +288,15 @@ pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFil
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let bad = |source| Error::Listen { address: wanted, source };
-    let listener = TcpListener::bind(wanted).await.map_err(bad)?;
+    let socket = match wanted {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = socket.map_err(bad)?;
+    // A restarted server gets its address back at once.
+    socket.set_reuseaddr(true).map_err(bad)?;
+    socket.bind(wanted).map_err(bad)?;
+    let listener = socket.listen(LISTEN_QUEUE).map_err(bad)?;
     let address = listener.local_addr().map_err(bad)?;
     Ok((listener, address))
 }

@@ -101,6 +101,23 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     assert_eq!(answer.expect("its turn has come").unwrap().status, 200);
 }
 
+/// Regression: the listen queue held 128 connections. When 200 clients connected at once, the kernel
+/// fell back to SYN cookies, and some clients were reset before they had sent a byte.
+#[tokio::test]
+async fn a_burst_of_connections_waits_in_the_queue() {
+    let f = Fixture::with(|options| options.limits.connections = 1).await;
+    let put = f.client.request("PUT", "/bkt/k").payload(UNSIGNED).content_length(5);
+    let mut busy = TcpStream::connect(f.client.address).await.unwrap();
+    let head = put.header("expect", "100-continue").sign().head;
+    busy.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(Response::read(&mut busy, false).await.unwrap().status, 100);
+    // The only connection is in use, so that none of these is accepted.
+    let burst = join_all((0..400).map(|_| TcpStream::connect(f.client.address)));
+    let queued = tokio::time::timeout(Duration::from_secs(20), burst).await;
+    let queued = queued.expect("the queue has room for all").into_iter();
+    assert_eq!(queued.collect::<Result<Vec<_>, _>>().unwrap().len(), 400);
+}
+
 #[tokio::test]
 async fn headers_that_do_not_come_or_do_not_end_are_refused() {
     let f =
