@@ -201,6 +201,22 @@ impl Running {
     }
 }
 
+/// Returns `wrapper`, a program that runs the command that its arguments end with, running
+/// `command` with the environment and the folder that it sets.
+pub(crate) fn run_by(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapper.current_dir(folder);
+    }
+    wrapper
+}
+
 /// Returns the CPU time and memory that a running process has used so far.
 ///
 /// # Errors

@@ -446,8 +446,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "two", 900_000).await, Ok(()));
     }
 
-    /// Regression: each chunk of an upload waited anew for idle holders, because those that waited
-    /// took its room in between. A PUT of 2 MB beside 80 slow senders took 12.6 s.
+    /// Regression: an upload released its room after each chunk, others took it, and every chunk
+    /// waited for idle holders. A PUT of 2 MB beside 80 slow senders took 12.6 s.
     #[tokio::test(start_paused = true)]
     async fn room_is_kept_between_chunks_while_others_wait() {
         let room = HeldRoom::new(600_000);

@@ -101,8 +101,8 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     assert_eq!(answer.expect("its turn has come").unwrap().status, 200);
 }
 
-/// Regression: the listen queue held 128 connections. When 200 clients connected at once, the kernel
-/// fell back to SYN cookies, and some clients were reset before they had sent a byte.
+/// Regression: the listen queue held 128 connections. When 200 clients connected at once, the
+/// kernel fell back to SYN cookies, and some clients were reset before they had sent a byte.
 #[tokio::test]
 async fn a_burst_of_connections_waits_in_the_queue() {
     let f = Fixture::with(|options| options.limits.connections = 1).await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Signal, send};
+use crate::process::{Signal, run_by, send};
 
 /// The beginning of every name; the process id follows.
 const PREFIX: &str = "haul-";
@@ -39,17 +39,7 @@ impl Name {
         // Whether the command clears the environment cannot be seen.
         wrapped.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         wrapped.args(["netns", "exec", &self.0]);
-        wrapped.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => wrapped.env(name, value),
-                None => wrapped.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            wrapped.current_dir(folder);
-        }
-        wrapped
+        run_by(wrapped, command)
     }
 
     /// Returns the folder whose files `ip netns exec` mounts over those of `/etc`.

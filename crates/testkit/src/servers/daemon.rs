@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{Signal, send};
+use crate::process::{Signal, run_by, send};
 
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -150,18 +150,9 @@ impl Drop for Daemon {
 
 /// Wraps the command so that the kernel kills it when the thread that started it ends.
 pub(super) fn dies_with_its_parent(command: &Command) -> Command {
-    let mut wrapped = Command::new("setpriv");
-    wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => wrapped.env(name, value),
-            None => wrapped.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        wrapped.current_dir(folder);
-    }
-    wrapped
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--pdeathsig", "KILL", "--"]);
+    run_by(setpriv, command)
 }
 
 /// Returns the body of the response to `GET path`; `None` without a response.
