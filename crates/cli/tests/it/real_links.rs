@@ -154,3 +154,17 @@ fn an_upload_killed_on_a_lossy_link_is_resumed_over_it() {
     assert!((1..6).contains(&arrived), "{arrived} parts had arrived");
     far.assert_arrived();
 }
+
+#[test]
+fn part_size_auto_follows_the_round_trip_of_a_link() {
+    let long = LinkOptions { round_trip: Duration::from_millis(120), ..LinkOptions::default() };
+    let far = Far::new(&long, 5);
+    let to = format!("s3://{BUCKET}/{KEY}");
+    let copy = |options: &[&str]| {
+        let finished = far.succeed(&[&["cp", "file", &to, "--json"], options].concat());
+        event(&finished, "started")["part_size_bytes"].as_u64().unwrap()
+    };
+    assert_eq!(copy(&[]), 8 * MIB);
+    assert_eq!(copy(&["--part-size", "auto"]), 16 * MIB);
+    far.assert_arrived();
+}

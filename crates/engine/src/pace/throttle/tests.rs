@@ -85,6 +85,26 @@ fn a_limit_of_the_store_is_tested_less_and_less() {
     assert!(later < 1000, "{later} were refused");
 }
 
+/// With `auto`, the ceiling of 16 is reached long before the maximum of 64. The start counted as
+/// unfinished then, and each success after a cut added a slot.
+#[test]
+fn a_cut_at_the_ceiling_ends_the_start() {
+    let mut throttle = Throttle::new(64);
+    throttle.set_ceiling(16);
+    for _ in 0..20 {
+        throttle.enter().unwrap();
+        throttle.succeeded();
+        throttle.leave();
+    }
+    let slots = enter_all(&mut throttle);
+    slots.iter().take(8).for_each(|slot| {
+        throttle.throttled(*slot);
+    });
+    assert_eq!(throttle.allowed(), 8);
+    (0..7).for_each(|_| throttle.succeeded());
+    assert_eq!(throttle.allowed(), 8, "seven successes earn nothing");
+}
+
 /// An idle store with room is used again within a few hundred requests.
 #[test]
 fn successes_earn_the_limit_back() {

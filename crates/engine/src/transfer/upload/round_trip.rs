@@ -6,6 +6,7 @@
 use haul_parts::ChecksumAlgorithm;
 
 use super::context::Context;
+use crate::remote::Support;
 
 /// Which parts stay in memory until they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,22 @@ impl Context {
             return;
         }
         let Some(round_trip) = self.store().round_trip(&self.object).await else { return };
-        let holds = held == HeldParts::Always || !self.streams_parts();
+        let limits = self.options.limits();
+        if limits.for_round_trip(round_trip, None) == limits {
+            return;
+        }
+        let holds = held == HeldParts::Always || !self.will_stream_parts().await;
         let held_bytes = holds.then(|| self.resources.pool.budget_bytes());
-        self.options.limits = Some(self.options.limits().for_round_trip(round_trip, held_bytes));
+        self.options.limits = Some(limits.for_round_trip(round_trip, held_bytes));
+    }
+
+    /// Like [`Self::streams_parts`], but asks a store that is not known yet who it is.
+    async fn will_stream_parts(&self) -> bool {
+        if self.store().profile().trailers == Support::Unknown {
+            // Every answer names the program that gives it, and so does a refusal.
+            let _ = self.store().head_object(&self.object).await;
+        }
+        self.streams_parts()
     }
 
     /// Returns whether parts are sent while they are read, with a checksum in the trailer.
