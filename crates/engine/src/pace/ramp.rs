@@ -16,17 +16,23 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// links.
 const MEASURE: Duration = Duration::from_secs(2);
 
-/// The growth of the goodput by a doubled limit from which it is doubled again. The rates of a few
-/// connections that lose packets vary by a third.
+/// The growth of the goodput by a doubled limit from which it is doubled again.
 const GROWTH_MIN: f64 = 1.25;
+
+/// The measurements of one limit that end the ramp if none shows growth. The rates of a few
+/// connections that lose packets vary by a third and more, so that one proves nothing; but a higher
+/// limit is no way to measure again, because its parts would stay.
+const MEASUREMENTS_MAX: u32 = 3;
 
 /// The ramp of one engine.
 #[derive(Debug, Default)]
 pub(super) struct Ramp {
     stepped: Option<Duration>,
     since: Option<Reading>,
-    /// The bytes per second of the last step.
+    /// The bytes per second of the last limit.
     known: Option<f64>,
+    /// The measurements of this limit that showed no growth.
+    without_growth: u32,
     has_ended: bool,
 }
 
@@ -49,11 +55,14 @@ impl Ramp {
         #[allow(clippy::cast_precision_loss, reason = "a rate, compared with a wide tolerance")]
         let bytes = now.moved_bytes.saturating_sub(since.moved_bytes) as f64;
         let goodput = bytes / time.as_secs_f64();
-        let grew = self.known.is_none_or(|known| goodput >= known * GROWTH_MIN);
-        self.has_ended = bytes == 0.0 || !grew;
-        self.known = Some(goodput);
-        (self.stepped, self.since) = (Some(now.at), None);
-        !self.has_ended
+        self.since = None;
+        if bytes > 0.0 && self.known.is_none_or(|known| goodput >= known * GROWTH_MIN) {
+            (self.stepped, self.known, self.without_growth) = (Some(now.at), Some(goodput), 0);
+            return true;
+        }
+        self.without_growth += 1;
+        self.has_ended = bytes == 0.0 || self.without_growth == MEASUREMENTS_MAX;
+        false
     }
 
     /// Ends the ramp: a request succeeded, or was refused.
@@ -66,42 +75,74 @@ impl Ramp {
 mod tests {
     use super::*;
 
-    /// Returns whether each step of these bytes per second doubles the limit; megabytes fill the
-    /// buffers before each.
-    fn doubles(ramp: &mut Ramp, bytes_per_s: &[u64]) -> Vec<bool> {
-        let mut now = Reading { at: Duration::ZERO, moved_bytes: 0 };
-        assert!(!ramp.reading(now));
-        let step = |bytes: &u64| {
-            let mut doubled = vec![];
-            for moved in [9_000_000, 0, *bytes, *bytes] {
-                now.at += Duration::from_secs(1);
-                now.moved_bytes += moved;
-                doubled.push(ramp.reading(now));
-            }
-            assert_eq!(doubled[..3], [false; 3], "four seconds are one step");
-            doubled[3]
-        };
-        bytes_per_s.iter().map(step).collect()
+    /// A ramp, and the readings that it was given.
+    struct Measured {
+        ramp: Ramp,
+        now: Reading,
+    }
+
+    impl Measured {
+        fn new() -> Self {
+            let now = Reading { at: Duration::ZERO, moved_bytes: 0 };
+            let mut ramp = Ramp::default();
+            assert!(!ramp.reading(now));
+            Self { ramp, now }
+        }
+
+        /// Returns whether the limit is to be doubled after a second that moved this many bytes.
+        fn second(&mut self, moved_bytes: u64) -> bool {
+            self.now.at += Duration::from_secs(1);
+            self.now.moved_bytes += moved_bytes;
+            self.ramp.reading(self.now)
+        }
+
+        /// Returns whether each step of these bytes per second doubles the limit; megabytes fill
+        /// the buffers before each.
+        fn doubles(&mut self, bytes_per_s: &[u64]) -> Vec<bool> {
+            let step = |bytes: &u64| {
+                let doubled = [9_000_000, 0, *bytes, *bytes].map(|moved| self.second(moved));
+                assert_eq!(doubled[..3], [false; 3], "four seconds are one step");
+                doubled[3]
+            };
+            bytes_per_s.iter().map(step).collect()
+        }
     }
 
     #[test]
     fn the_limit_is_doubled_while_that_moves_more() {
-        let mut ramp = Ramp::default();
-        assert_eq!(doubles(&mut ramp, &[100, 190, 380]), [true; 3]);
-        assert_eq!(doubles(&mut Ramp::default(), &[100, 110, 900]), [true, false, false]);
+        assert_eq!(Measured::new().doubles(&[100, 190, 380]), [true; 3]);
+    }
+
+    /// Two of four connections had lost packets at once, and the limit stayed at four.
+    #[test]
+    fn an_unlucky_measurement_is_repeated() {
+        let mut measured = Measured::new();
+        assert_eq!(measured.doubles(&[100, 110]), [true, false]);
+        assert_eq!([110, 110, 110, 190, 190].map(|moved| measured.second(moved)), [false; 5]);
+        assert!(measured.second(190), "the third measurement shows the growth");
+        assert_eq!(measured.doubles(&[380]), [true], "and the next limit is settled and measured");
+    }
+
+    #[test]
+    fn three_measurements_without_growth_end_the_ramp() {
+        let mut measured = Measured::new();
+        assert_eq!(measured.doubles(&[100, 110]), [true, false]);
+        assert_eq!([110; 6].map(|moved| measured.second(moved)), [false; 6]);
+        assert_eq!(measured.doubles(&[900, 9000]), [false; 2]);
     }
 
     #[test]
     fn the_first_success_ends_the_ramp() {
-        let mut ramp = Ramp::default();
-        ramp.end();
-        assert_eq!(doubles(&mut ramp, &[100, 200]), [false; 2]);
+        let mut measured = Measured::new();
+        measured.ramp.end();
+        assert_eq!(measured.doubles(&[100, 200]), [false; 2]);
     }
 
     /// A store that does not answer at all gets no more requests.
     #[test]
     fn silence_ends_the_ramp() {
-        let mut ramp = Ramp::default();
-        assert_eq!(doubles(&mut ramp, &[0, 100, 200]), [false; 3]);
+        let mut measured = Measured::new();
+        assert_eq!([0; 4].map(|moved| measured.second(moved)), [false; 4]);
+        assert_eq!(measured.doubles(&[100, 200]), [false; 2]);
     }
 }
