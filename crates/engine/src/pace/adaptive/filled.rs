@@ -69,3 +69,39 @@ impl Filled {
         (self.full_since, self.since) = (None, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a reading for each of these milliseconds, at a megabyte per second, and returns the
+    /// times at which there was a goodput.
+    fn measured_at(readings: &[(u64, bool)], span: Span) -> Vec<u64> {
+        let mut filled = Filled::default();
+        let goodput_at = |(at_ms, is_full): &(u64, bool)| {
+            let now = Reading { at: Duration::from_millis(*at_ms), moved_bytes: at_ms * 1000 };
+            let goodput = filled.reading(now, *is_full, span)?;
+            assert!((goodput - 1e6).abs() < 1.0, "{goodput}");
+            Some(*at_ms)
+        };
+        readings.iter().filter_map(goodput_at).collect()
+    }
+
+    #[test]
+    fn a_higher_limit_settles_before_it_is_measured() {
+        let readings: Vec<_> = (0..60).map(|step| (step * 250, true)).collect();
+        assert_eq!(measured_at(&readings, CLIMB), [7_000, 14_250]);
+        assert_eq!(measured_at(&readings, HOLD), [6_000, 12_250]);
+    }
+
+    #[test]
+    fn a_gap_starts_the_measurement_over() {
+        let not_full = |step: u64| (step * 250, step != 20);
+        let readings: Vec<_> = (0..60).map(not_full).collect();
+        assert_eq!(measured_at(&readings, HOLD), [11_250], "5,250 ms are the first that count");
+        // Nobody waited for a pass, and so nobody measured.
+        let paused = |step: u64| (step * 250 + if step < 20 { 0 } else { 1_500 }, true);
+        let readings: Vec<_> = (0..50).map(paused).collect();
+        assert_eq!(measured_at(&readings, HOLD), [12_500], "6,500 ms are the first that count");
+    }
+}

@@ -118,3 +118,33 @@ async fn a_bandwidth_limits_the_requests_in_flight() {
     passes.pop();
     assert!(poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready());
 }
+
+/// Returns whether the limit is doubled within seconds in which bytes move faster and faster,
+/// after the end of a first request or before it.
+async fn is_ramped_up(ended: Option<Success>) -> bool {
+    let meter = Meter::default();
+    let gate = Gate::limited(64.into(), meter.clone(), BufferPool::new(u64::MAX));
+    if let Some(success) = ended {
+        gate.enter().await.succeeded(success);
+    }
+    let before = gate.allowed();
+    let _passes = futures_util::future::join_all((0..before).map(|_| gate.enter())).await;
+    let mut waiting = Box::pin(gate.enter());
+    for quarter in 0..20 {
+        meter.add(1_000_000 * quarter);
+        let _ = timeout(MEASURES_EVERY, &mut waiting).await;
+        if gate.allowed() != before {
+            return gate.allowed() == 2 * before;
+        }
+    }
+    false
+}
+
+/// Each part that arrives raises the limit: one more way would raise it twice.
+#[tokio::test(start_paused = true)]
+async fn the_first_part_that_arrives_ends_the_ramp() {
+    assert!(is_ramped_up(None).await);
+    assert!(is_ramped_up(Some(Success::Short)).await, "a Create says nothing about parts");
+    assert!(!is_ramped_up(Some(Success::Part { attempt: 1 })).await);
+    assert!(!is_ramped_up(Some(Success::Stream)).await);
+}

@@ -155,9 +155,14 @@ impl Attempt {
         self.hedging.state().finished.add(self.size_bytes, self.began.elapsed());
     }
 
-    /// Waits until a second request is worth it, and returns a pass for it. `progress`: the bytes
-    /// that the attempt has moved, and those that a second request would have to move.
-    pub(crate) async fn due(&self, progress: impl Fn() -> (u64, u64) + Send) -> HedgePass {
+    /// Waits until a second request is worth it, and returns a pass and a budget for it.
+    /// `progress`: the bytes that the attempt has moved, and those that a second request would have
+    /// to move. The budget is for the latter or, if fewer are left, for at least `least_bytes`.
+    pub(crate) async fn due(
+        &self,
+        progress: impl Fn() -> (u64, u64) + Send,
+        least_bytes: u64,
+    ) -> (HedgePass, Reservation) {
         loop {
             self.tail().await;
             let mut looks = VecDeque::new();
@@ -166,12 +171,13 @@ impl Attempt {
                 if looks.len() > LOOKS_MAX {
                     looks.pop_front();
                 }
-                if self.is_worth_another(&progress, &looks) {
+                if self.is_worth_another(&progress, least_bytes, &looks) {
                     let pass = self.hedging.0.gate.enter().await;
-                    if self.is_worth_another(&progress, &looks)
+                    if self.is_worth_another(&progress, least_bytes, &looks)
                         && let Some(pass) = HedgePass::new(&self.hedging, pass)
+                        && let Some(budget) = self.reserve(progress().1, least_bytes)
                     {
-                        return pass;
+                        return (pass, budget);
                     }
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -179,19 +185,23 @@ impl Attempt {
         }
     }
 
-    /// Reserves bytes of the budget for a second request; `None` if fewer than `least_bytes` are
-    /// left.
-    pub(crate) fn reserve(&self, wanted_bytes: u64, least_bytes: u64) -> Option<Reservation> {
-        self.hedging.0.budget.reserve(wanted_bytes, least_bytes)
+    /// Reserves the budget of a second request that has to move `fresh_bytes`.
+    fn reserve(&self, fresh_bytes: u64, least_bytes: u64) -> Option<Reservation> {
+        self.hedging.0.budget.reserve(fresh_bytes, fresh_bytes.min(least_bytes))
     }
 
     fn is_worth_another(
         &self,
         progress: &impl Fn() -> (u64, u64),
+        least_bytes: u64,
         looks: &VecDeque<(Instant, u64)>,
     ) -> bool {
         let Some(usual) = self.hedging.usual() else { return false };
         let (moved_bytes, fresh_bytes) = progress();
+        // Another hedge may return what it has reserved, and pieces that begin add to the budget.
+        if self.hedging.0.budget.left_bytes() < fresh_bytes.min(least_bytes) {
+            return false;
+        }
         let ago = |(at, bytes): &(Instant, u64)| {
             (at.elapsed().as_secs_f64(), moved_bytes.saturating_sub(*bytes))
         };

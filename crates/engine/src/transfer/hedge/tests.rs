@@ -18,7 +18,7 @@ async fn hedging(bandwidth: &Bandwidth) -> Hedging {
 /// Returns whether an attempt that moves nothing is hedged within a minute.
 async fn is_hedged(hedging: &Hedging) -> bool {
     let attempt = hedging.attempt(8 * MIB, true);
-    let due = attempt.due(|| (0, 8 * MIB));
+    let due = attempt.due(|| (0, 8 * MIB), 0);
     tokio::time::timeout(Duration::from_secs(60), due).await.is_ok()
 }
 
@@ -55,7 +55,7 @@ async fn a_piece_as_fast_as_the_others_is_not_hedged() {
         moved.store(bytes.min(8 * MIB), Ordering::Relaxed);
         (bytes.min(8 * MIB), 8 * MIB)
     };
-    let due = tokio::time::timeout(Duration::from_secs(3), attempt.due(progress)).await;
+    let due = tokio::time::timeout(Duration::from_secs(3), attempt.due(progress, 0)).await;
     assert!(due.is_err());
 }
 
@@ -101,9 +101,31 @@ async fn a_transfer_has_no_more_hedges_than_it_may() {
     let hedging = hedging(&Bandwidth::default()).await;
     hedging.set_most(1);
     let (one, two) = (hedging.attempt(8 * MIB, true), hedging.attempt(8 * MIB, true));
-    let first = one.due(|| (0, 8 * MIB)).await;
+    let first = one.due(|| (0, MIB), 0).await;
     let minute = Duration::from_secs(60);
-    assert!(tokio::time::timeout(minute, two.due(|| (0, 8 * MIB))).await.is_err());
+    assert!(tokio::time::timeout(minute, two.due(|| (0, MIB), 0)).await.is_err());
     drop(first);
-    assert!(tokio::time::timeout(minute, two.due(|| (0, 8 * MIB))).await.is_ok());
+    assert!(tokio::time::timeout(minute, two.due(|| (0, MIB), 0)).await.is_ok());
+}
+
+/// A hedge that found the budget reserved was given up for good, even if the other returned it.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_waits_for_the_budget_that_another_returns() {
+    let hedging = hedging(&Bandwidth::default()).await;
+    hedging.set_most(9);
+    // A twentieth of 18 pieces is less than one of them, so that the whole is reserved.
+    let (one, two) = (hedging.attempt(8 * MIB, true), hedging.attempt(8 * MIB, true));
+    let (pass, budget) = one.due(|| (0, 8 * MIB), 7 * MIB).await;
+    assert!(budget.bytes() < 8 * MIB);
+    let minute = Duration::from_secs(60);
+    let due = |least_bytes| two.due(|| (0, 8 * MIB), least_bytes);
+    assert!(tokio::time::timeout(minute, due(MIB)).await.is_err());
+    drop(pass);
+    assert!(tokio::time::timeout(minute, due(MIB)).await.is_err(), "the budget is still reserved");
+    let returned = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        budget.settle(5 * MIB);
+    };
+    let (found, ()) = tokio::join!(tokio::time::timeout(minute, due(MIB)), returned);
+    assert!(found.unwrap().1.bytes() <= 3 * MIB);
 }

@@ -79,8 +79,8 @@ impl<S: RepeatableSender> Mover for HedgedMover<S> {
         let (wire, tap) = self.sender.sender().wire.tapped();
         let first = self.sender.send_once(part, attempt, &wire);
         pin!(first);
-        let due = watch.due(|| (tap.left_bytes(), part.size_bytes));
-        let pass = tokio::select! {
+        let due = watch.due(|| (tap.left_bytes(), part.size_bytes), part.size_bytes);
+        let (pass, budget) = tokio::select! {
             biased;
             ended = &mut first => {
                 if ended.is_ok() {
@@ -88,11 +88,7 @@ impl<S: RepeatableSender> Mover for HedgedMover<S> {
                 }
                 return ended;
             }
-            pass = due => pass,
-        };
-        let Some(budget) = watch.reserve(part.size_bytes, part.size_bytes) else {
-            drop(pass);
-            return first.await;
+            due = due => due,
         };
         tracing::debug!(
             target: "haul::decision",

@@ -149,9 +149,7 @@ impl Fetcher {
                 let arrived_bytes = race.arrived_bytes();
                 (arrived_bytes - began_at, piece.size_bytes - arrived_bytes)
             };
-            let pass = attempt.due(progress).await;
-            let left_bytes = piece.size_bytes - race.arrived_bytes();
-            let budget = attempt.reserve(left_bytes, left_bytes.min(2 * LEAD_BYTES as u64))?;
+            let (pass, budget) = attempt.due(progress, 2 * LEAD_BYTES as u64).await;
             let permit = self.pool.permit(SLICE_BYTES as u64).await;
             race.runs.store(true, Ordering::Relaxed);
             let overtaken = self.overtake(piece, race, (budget, permit), pass).await;
