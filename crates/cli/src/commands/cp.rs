@@ -75,7 +75,10 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             let content_type = &mut upload.attributes.content_type;
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
-            let options = stream_options(stream, upload);
+            let mut options = stream_options(stream, upload);
+            if options.size_bytes.is_none() && options.expected_size_bytes.is_none() {
+                options.expected_size_bytes = origin.expected_size_bytes();
+            }
             let sending = StreamSending { origin, address, options, limits, memory, receipt };
             return Box::pin(stream::send(store, sending, mode)).await;
         }

@@ -1,7 +1,9 @@
 //! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: uploads the output of a pipe
 //! or a program.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -51,6 +53,15 @@ impl StreamOrigin {
         }
     }
 
+    /// Returns the length that is to be expected, in bytes: of a file as standard input, what is
+    /// left of it. It may become longer or shorter while it is read.
+    pub(super) fn expected_size_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Stdin => rest_of_file(std::io::stdin().as_fd().try_clone_to_owned().ok()?.into()),
+            Self::Command(_) => None,
+        }
+    }
+
     fn open(&self) -> Result<(Option<Producer>, Box<dyn Read + Send>), Usage> {
         match self {
             Self::Stdin => Ok((None, Box::new(std::io::stdin()))),
@@ -60,6 +71,14 @@ impl StreamOrigin {
             }
         }
     }
+}
+
+/// Returns the bytes between the position of a regular file and its end; `None` if there are none,
+/// as in `/proc`, where a file has a length only while it is read.
+fn rest_of_file(mut file: File) -> Option<u64> {
+    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let rest = metadata.len().saturating_sub(file.stream_position().ok()?);
+    (rest > 0).then_some(rest)
 }
 
 /// Refuses flags of file uploads that a stream would ignore.

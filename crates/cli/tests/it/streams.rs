@@ -2,6 +2,7 @@
 //! nor an upload is left.
 
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -215,6 +216,32 @@ fn memory_stays_small_whatever_the_length() {
         assert_eq!(read_back(server.store(), &bucket, "key").sha256, sample.sha256);
     }
     assert_no_upload_left(server.store(), &bucket);
+}
+
+/// Parts of an unknown length grow after a hundred of them, and so does the memory for them: 72 MiB
+/// were taken for a file of 1 GiB, whose length can be seen.
+#[test]
+fn a_file_as_standard_input_is_cut_into_equal_parts() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    File::create(world.path("file")).unwrap().set_len(515 * MIB).unwrap();
+    let url = format!("s3://{bucket}/key");
+    let words = ["cp", "-", &url, "--part-size", "5MiB", "--json"];
+    let part_count = |finished: Finished| {
+        event(&finished.success().unwrap(), "uploaded")["part_count"].as_u64().unwrap()
+    };
+    let open_at = |offset_bytes: u64| {
+        let mut file = File::open(world.path("file")).unwrap();
+        file.seek(SeekFrom::Start(offset_bytes)).unwrap();
+        let mut command = world.haul(server.store());
+        let running = Running::start_with_input(command.args(words), file.into()).unwrap();
+        part_count(running.finish(LIMIT).unwrap())
+    };
+    assert_eq!(open_at(0), 103);
+    assert_eq!(open_at(5 * MIB), 102, "what was read already does not count");
+    let of_pipe = copy_pipe(&world, "file", world.haul(server.store()).args(words));
+    assert_eq!(part_count(of_pipe), 102, "100 parts of 5 MiB, then 10 and 5");
 }
 
 #[test]
