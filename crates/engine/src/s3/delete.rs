@@ -44,7 +44,7 @@ pub(super) async fn delete_objects(
         .send()
         .await
         .map_err(|error| failed(OPERATION, error))?;
-    let mut answered = Answered::default();
+    let mut answered = Answered::to(entries);
     for deleted in answer.deleted() {
         let marker = deleted.delete_marker().unwrap_or_default();
         answered.add(deleted.key(), deleted.version_id(), Ok(marker));
@@ -60,26 +60,32 @@ pub(super) async fn delete_objects(
 /// refusal.
 type Word<'a> = Result<bool, (&'a str, &'a str)>;
 
-/// The entries of the answer by key, and also by version for a key with several versions.
-#[derive(Default)]
-struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Word<'a>>);
+/// The answer to each entry, by key and version: a request may name several versions of a key.
+struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Option<Word<'a>>>);
 
 impl<'a> Answered<'a> {
+    /// Creates the answer to these entries, which says nothing yet.
+    fn to(entries: &'a [DeleteEntry]) -> Self {
+        let named = |entry: &'a DeleteEntry| (entry.key.as_str(), entry.version_id.as_deref());
+        Self(entries.iter().map(|entry| (named(entry), None)).collect())
+    }
+
     fn add(&mut self, key: Option<&'a str>, version: Option<&'a str>, word: Word<'a>) {
         let Some(key) = key else { return };
-        let version = version.filter(|version| !version.is_empty());
+        // Garage names the version that it removed, which the request did not.
+        let asked = [(key, version), (key, None)].into_iter().find(|it| self.0.contains_key(it));
+        let Some(known) = asked.and_then(|asked| self.0.get_mut(&asked)) else { return };
         // A refusal takes precedence over a success: a store that reports both may not have removed
         // the object.
-        let known = self.0.entry((key, version)).or_insert(word);
-        if word.is_err() {
-            *known = word;
+        if known.is_none() || word.is_err() {
+            *known = Some(word);
         }
     }
 
     fn result(&self, entry: &DeleteEntry) -> Result<DeletedObject, StoreError> {
         let (key, version) = (entry.key.as_str(), entry.version_id.as_deref());
-        match self.0.get(&(key, version)) {
-            Some(Ok(delete_marker)) => Ok(DeletedObject { delete_marker: *delete_marker }),
+        match self.0.get(&(key, version)).copied().flatten() {
+            Some(Ok(delete_marker)) => Ok(DeletedObject { delete_marker }),
             // The object does not exist, which is the requested state.
             Some(Err(("NoSuchKey" | "NoSuchVersion", _))) => Ok(DeletedObject::default()),
             Some(Err((code, message))) => Err(StoreError::of_entry(OPERATION, code, message)),
@@ -102,15 +108,21 @@ mod tests {
         DeleteEntry::current(Key::new(key).unwrap())
     }
 
+    fn entries(keys: &[&str]) -> Vec<DeleteEntry> {
+        keys.iter().map(|key| entry(key)).collect()
+    }
+
     #[test]
     fn an_entry_is_removed_only_if_the_answer_says_so() {
-        let mut answered = Answered::default();
+        let entries = entries(&["a", "marked", "kept", "both", "gone", "silent"]);
+        let mut answered = Answered::to(&entries);
         answered.add(Some("a"), None, Ok(false));
         answered.add(Some("marked"), Some(""), Ok(true));
         answered.add(Some("kept"), None, Err(("AccessDenied", "no")));
         answered.add(Some("both"), None, Err(("InternalError", "")));
         answered.add(Some("both"), None, Ok(false));
         answered.add(Some("gone"), None, Err(("NoSuchKey", "")));
+        answered.add(Some("another"), None, Ok(false));
         let result = |key| answered.result(&entry(key));
         assert_eq!(result("a").unwrap(), DeletedObject { delete_marker: false });
         assert_eq!(result("marked").unwrap(), DeletedObject { delete_marker: true });
@@ -121,5 +133,19 @@ mod tests {
         assert_eq!(result("both").unwrap_err().kind, StoreErrorKind::Server);
         let silent = result("silent").unwrap_err();
         assert!(silent.outcome_unknown && silent.kind == StoreErrorKind::Malformed);
+    }
+
+    /// Garage 2.5.0 names the version that it removed; each object counted as not removed.
+    #[test]
+    fn a_version_that_was_not_asked_for_answers_the_key() {
+        let version = |name: &str| DeleteEntry { version_id: Some(name.to_owned()), ..entry("v") };
+        let entries = [entry("a"), version("1"), version("2")];
+        let mut answered = Answered::to(&entries);
+        answered.add(Some("a"), Some("72ba"), Ok(false));
+        answered.add(Some("v"), Some("1"), Ok(false));
+        answered.add(Some("v"), Some("3"), Ok(false));
+        assert!(answered.result(&entries[0]).is_ok());
+        assert!(answered.result(&entries[1]).is_ok());
+        assert!(answered.result(&entries[2]).is_err(), "a version of its own needs its answer");
     }
 }

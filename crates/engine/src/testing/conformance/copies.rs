@@ -73,7 +73,7 @@ pub(super) async fn attributes_of_a_copy(suite: &Suite) -> Result<(), String> {
 /// Two parts of one object in reverse order, and the whole of another as the last.
 pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     let part = suite.part_size();
-    let (long, short) = (pattern(2 * part + 1000, 63), pattern(777, 64));
+    let (long, short) = (pattern(2 * part + 1000, 63), short_source(suite, 64));
     let (first, second) = (suite.object("long source")?, suite.object("short source")?);
     suite.put(&first, &long).await.or_fail("PutObject")?;
     suite.put(&second, &short).await.or_fail("PutObject")?;
@@ -112,6 +112,11 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns a short object that UploadPartCopy takes.
+fn short_source(suite: &Suite, seed: u64) -> Bytes {
+    pattern(777.max(suite.expectations.part_source_min_bytes), seed)
+}
+
 fn check_part(suite: &Suite, copied: &UploadedPart, bytes: &Bytes) -> Result<(), String> {
     if suite.expectations.md5_etags {
         let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5();
@@ -125,7 +130,7 @@ fn check_part(suite: &Suite, copied: &UploadedPart, bytes: &Bytes) -> Result<(),
 
 pub(super) async fn conditional(suite: &Suite) -> Result<(), String> {
     let (source, target) = (suite.object("conditional source")?, suite.object("conditional copy")?);
-    suite.put(&source, &pattern(1000, 65)).await.or_fail("PutObject")?;
+    suite.put(&source, &short_source(suite, 65)).await.or_fail("PutObject")?;
     let other = Some(ETag::new("\"0123456789abcdef0123456789abcdef\""));
     let request = CopyRequest { source_if_match: other.clone(), ..copy_of(&source) };
     let copied = suite.store.copy_object(&target, &request).await;
@@ -163,7 +168,7 @@ pub(super) async fn missing(suite: &Suite) -> Result<(), String> {
     let copied = suite.store.upload_part_copy(&upload, &part_of(&nothing, None)?).await;
     fails("UploadPartCopy of nothing", copied, StoreErrorKind::NoSuchKey)?;
     abort(suite, &upload).await?;
-    suite.put(&nothing, &pattern(100, 66)).await.or_fail("PutObject")?;
+    suite.put(&nothing, &short_source(suite, 66)).await.or_fail("PutObject")?;
     let copied = suite.store.upload_part_copy(&upload, &part_of(&nothing, None)?).await;
     fails("UploadPartCopy into an aborted upload", copied, StoreErrorKind::NoSuchUpload)?;
     suite.delete(&nothing).await

@@ -54,6 +54,8 @@ pub struct Expectations {
     pub conditional_copies: bool,
     /// Answers to copies contain checksums.
     pub copies_have_checksums: bool,
+    /// The length in bytes of the shortest object that UploadPartCopy takes.
+    pub part_source_min_bytes: usize,
     /// HeadObject supports `partNumber`.
     pub heads_parts: bool,
     /// An object that was put in one request has one part for HeadObject; at AWS it has none.
@@ -80,6 +82,7 @@ impl Expectations {
         conditional_complete: true,
         conditional_copies: true,
         copies_have_checksums: true,
+        part_source_min_bytes: 1,
         heads_parts: true,
         put_is_one_part: false,
         makes_buckets: true,
@@ -109,6 +112,9 @@ impl Expectations {
         checks_object_size: false,
         conditional_put: false,
         conditional_complete: false,
+        copies_have_checksums: false,
+        // It keeps shorter objects with their metadata, and copies no part of them.
+        part_source_min_bytes: 3073,
         put_is_one_part: true,
         ..Expectations::AWS
     };
