@@ -20,8 +20,8 @@ const MEASURE: Duration = Duration::from_secs(2);
 const GROWTH_MIN: f64 = 1.25;
 
 /// The measurements of one limit that end the ramp if none shows growth. The rates of a few
-/// connections that lose packets vary by a third and more, so that one proves nothing; but a higher
-/// limit is no way to measure again, because its parts would stay.
+/// connections that lose packets vary by a third and more, so that one proves nothing. Doubling
+/// only to measure again would leave the additional parts in flight.
 const MEASUREMENTS_MAX: u32 = 3;
 
 /// The ramp of one engine.
@@ -29,7 +29,7 @@ const MEASUREMENTS_MAX: u32 = 3;
 pub(super) struct Ramp {
     stepped: Option<Duration>,
     since: Option<Reading>,
-    /// The bytes per second of the last limit.
+    /// The bytes per second of the limit before this one.
     known: Option<f64>,
     /// The measurements of this limit that showed no growth.
     without_growth: u32,
@@ -75,7 +75,7 @@ impl Ramp {
 mod tests {
     use super::*;
 
-    /// A ramp, and the readings that it was given.
+    /// A ramp and its last reading.
     struct Measured {
         ramp: Ramp,
         now: Reading,

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     /// Gives a reading for each of these milliseconds, at a megabyte per second, and returns the
-    /// times at which there was a goodput.
+    /// times at which a measurement ended.
     fn measured_at(readings: &[(u64, bool)], span: Span) -> Vec<u64> {
         let mut filled = Filled::default();
         let goodput_at = |(at_ms, is_full): &(u64, bool)| {
@@ -99,7 +99,7 @@ mod tests {
         let not_full = |step: u64| (step * 250, step != 20);
         let readings: Vec<_> = (0..60).map(not_full).collect();
         assert_eq!(measured_at(&readings, HOLD), [11_250], "5,250 ms are the first that count");
-        // Nobody waited for a pass, and so nobody measured.
+        // No transfer waited for a pass, so there were no readings.
         let paused = |step: u64| (step * 250 + if step < 20 { 0 } else { 1_500 }, true);
         let readings: Vec<_> = (0..50).map(paused).collect();
         assert_eq!(measured_at(&readings, HOLD), [12_500], "6,500 ms are the first that count");

@@ -56,6 +56,11 @@ const LOSS_MAX: f64 = 0.97;
 /// The change of a held limit's goodput, down or up, after which the link counts as another one.
 const CHANGED: f64 = 0.75;
 
+/// The goodput of a held limit, relative to what a failed probe was compared with, below which the
+/// probe was compared with too much. New connections that lose packets now and then send faster
+/// than they will for ten seconds and more, and the limit that they raised was measured meanwhile.
+const OVERRATED: f64 = 0.9;
+
 /// The weight of a new epoch in the goodput that a held limit is known for.
 const NEWEST_WEIGHT: f64 = 0.25;
 
@@ -100,6 +105,10 @@ pub struct Controller {
     known: f64,
     /// The epochs until the next probe, when the limit is held again.
     hold_epochs: u32,
+    /// Whether the next epoch of a held limit is the first one after a probe.
+    is_after_probe: bool,
+    /// Whether a probe was repeated since the limit was last held for long.
+    was_repeated: bool,
     /// The short requests since the last part.
     short: u32,
 }
@@ -143,6 +152,8 @@ impl Controller {
             filled: Filled::default(),
             known: 0.0,
             hold_epochs: HOLD_EPOCHS_MIN,
+            is_after_probe: false,
+            was_repeated: false,
             short: 0,
         }
     }
@@ -253,11 +264,25 @@ impl Controller {
                 self.hold_epochs = HOLD_EPOCHS_MIN;
                 self.probe_up(false);
             }
+            Phase::Hold { .. }
+                if self.known > 0.0
+                    && self.is_after_probe
+                    && gain < OVERRATED
+                    && !self.was_repeated =>
+            {
+                self.known = goodput;
+                self.was_repeated = true;
+                self.probe_up(false);
+            }
             Phase::Hold { epochs } => {
                 let weight = if self.known > 0.0 { NEWEST_WEIGHT } else { 1.0 };
                 self.known += (goodput - self.known) * weight;
+                self.is_after_probe = false;
                 match epochs.saturating_sub(1) {
-                    0 => self.probe_up(false),
+                    0 => {
+                        self.was_repeated = false;
+                        self.probe_up(false);
+                    }
                     epochs => self.phase = Phase::Hold { epochs },
                 }
             }
@@ -345,6 +370,7 @@ impl Controller {
 
     /// Holds the limit, and longer each time.
     fn hold(&mut self) {
+        self.is_after_probe = true;
         self.phase = Phase::Hold { epochs: self.hold_epochs };
         self.hold_epochs = (self.hold_epochs * 2).min(HOLD_EPOCHS_MAX);
     }

@@ -119,8 +119,8 @@ async fn a_bandwidth_limits_the_requests_in_flight() {
     assert!(poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready());
 }
 
-/// Returns whether the limit is doubled within seconds in which bytes move faster and faster,
-/// after the end of a first request or before it.
+/// Returns whether the ramp doubles the limit within five seconds of growing goodput. `ended`: a
+/// request that succeeded before.
 async fn is_ramped_up(ended: Option<Success>) -> bool {
     let meter = Meter::default();
     let gate = Gate::limited(64.into(), meter.clone(), BufferPool::new(u64::MAX));
@@ -140,7 +140,7 @@ async fn is_ramped_up(ended: Option<Success>) -> bool {
     false
 }
 
-/// Each part that arrives raises the limit: one more way would raise it twice.
+/// Each part that arrives raises the limit; the ramp would raise it a second time.
 #[tokio::test(start_paused = true)]
 async fn the_first_part_that_arrives_ends_the_ramp() {
     assert!(is_ramped_up(None).await);
