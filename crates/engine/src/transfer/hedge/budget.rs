@@ -44,7 +44,7 @@ impl HedgeBudget {
             state.spent_bytes += bytes;
             Some(bytes)
         })?;
-        Some(Reservation { budget: self.clone(), bytes })
+        Some(Reservation { budget: self.clone(), bytes, moved_bytes: 0 })
     }
 
     #[cfg(test)]
@@ -57,11 +57,12 @@ impl HedgeBudget {
     }
 }
 
-/// Bytes that one hedge may move. Counts as spent unless it is settled.
+/// Bytes that one hedge may move twice. Dropped, it returns those that were not moved.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: HedgeBudget,
     bytes: u64,
+    moved_bytes: u64,
 }
 
 impl Reservation {
@@ -70,9 +71,20 @@ impl Reservation {
         self.bytes
     }
 
+    /// Sets the number of bytes that were moved twice.
+    pub(crate) fn set_moved(&mut self, twice_bytes: u64) {
+        self.moved_bytes = twice_bytes.min(self.bytes);
+    }
+
     /// Returns what was not moved twice.
-    pub(crate) fn settle(self, twice_bytes: u64) {
-        let unused = self.bytes.saturating_sub(twice_bytes);
+    pub(crate) fn settle(mut self, twice_bytes: u64) {
+        self.set_moved(twice_bytes);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let unused = self.bytes - self.moved_bytes;
         self.budget.with(|state| state.spent_bytes -= unused);
     }
 }
@@ -91,8 +103,11 @@ mod tests {
         assert_eq!(whole.bytes(), 50);
         assert!(budget.reserve(1, 1).is_none());
         whole.settle(20);
-        drop(budget.reserve(30, 30).unwrap());
-        assert!(budget.reserve(1, 1).is_none(), "what is not settled is spent");
-        assert_eq!(budget.spent_bytes(), 50);
+        let mut interrupted = budget.reserve(30, 30).unwrap();
+        interrupted.set_moved(10);
+        drop(interrupted);
+        assert_eq!(budget.spent_bytes(), 30, "20 bytes and 10");
+        drop(budget.reserve(20, 20).unwrap());
+        assert_eq!(budget.left_bytes(), 20, "nothing was moved");
     }
 }

@@ -199,7 +199,8 @@ impl Attempt {
         let Some(usual) = self.hedging.usual() else { return false };
         let (moved_bytes, fresh_bytes) = progress();
         // Another hedge may return what it has reserved, and pieces that begin add to the budget.
-        if self.hedging.0.budget.left_bytes() < fresh_bytes.min(least_bytes) {
+        let needed_bytes = fresh_bytes.min(least_bytes).max(1);
+        if fresh_bytes == 0 || self.hedging.0.budget.left_bytes() < needed_bytes {
             return false;
         }
         let ago = |(at, bytes): &(Instant, u64)| {

@@ -80,7 +80,7 @@ impl<S: RepeatableSender> Mover for HedgedMover<S> {
         let first = self.sender.send_once(part, attempt, &wire);
         pin!(first);
         let due = watch.due(|| (tap.left_bytes(), part.size_bytes), part.size_bytes);
-        let (pass, budget) = tokio::select! {
+        let (pass, mut budget) = tokio::select! {
             biased;
             ended = &mut first => {
                 if ended.is_ok() {
@@ -96,6 +96,8 @@ impl<S: RepeatableSender> Mover for HedgedMover<S> {
             self.sender.sender().upload.object, part.number
         );
         let (again_wire, again_tap) = self.sender.sender().wire.tapped();
+        // If this attempt is dropped, how much was sent is not asked any more.
+        budget.set_moved(part.size_bytes);
         let again = self.sender.send_again(part, attempt, &again_wire);
         pin!(again);
         let race = Race { sender: self.sender.sender(), part, pass };

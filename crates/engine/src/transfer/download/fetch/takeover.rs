@@ -165,7 +165,7 @@ impl Fetcher {
         &self,
         piece: PlannedPart,
         race: &Race,
-        (budget, permit): (Reservation, Permit),
+        (mut budget, permit): (Reservation, Permit),
         pass: HedgePass,
     ) -> Option<Box<Flow>> {
         let begins_at = race.arrived_bytes();
@@ -220,6 +220,7 @@ impl Fetcher {
             }
             self.progress.meter().add(read as u64);
             (count, at) = (count + read, at + read as u64);
+            budget.set_moved(at - begins_at);
         }
     }
 
