@@ -17,7 +17,8 @@ pub(crate) struct StreamArgs {
     /// Exact length of the stream; with any other there is no object
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) size: Option<u64>,
-    /// Estimated length of the stream: decides the size of parts
+    /// Estimated length of the stream: decides the size of parts [default: without --part-size,
+    /// what is left of a regular file as standard input]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "size")]
     pub(crate) expected_size: Option<u64>,
     /// Keep what arrives if it stops, and continue what an earlier run of the same stream left: the

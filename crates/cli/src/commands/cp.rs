@@ -76,7 +76,9 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
             let mut options = stream_options(stream, upload);
-            if options.size_bytes.is_none() && options.expected_size_bytes.is_none() {
+            // Parts of a given size may be too many for an expected length; they grow in time.
+            let is_free = options.upload.part_size_bytes.is_none() && options.size_bytes.is_none();
+            if is_free && options.expected_size_bytes.is_none() {
                 options.expected_size_bytes = origin.expected_size_bytes();
             }
             let sending = StreamSending { origin, address, options, limits, memory, receipt };

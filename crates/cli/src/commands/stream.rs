@@ -53,8 +53,8 @@ impl StreamOrigin {
         }
     }
 
-    /// Returns the length that is to be expected, in bytes: of a file as standard input, what is
-    /// left of it. It may become longer or shorter while it is read.
+    /// Returns the expected length in bytes: for a regular file as standard input, the bytes from
+    /// its position to its end. It may become longer or shorter while it is read.
     pub(super) fn expected_size_bytes(&self) -> Option<u64> {
         match self {
             Self::Stdin => rest_of_file(std::io::stdin().as_fd().try_clone_to_owned().ok()?.into()),
@@ -73,8 +73,8 @@ impl StreamOrigin {
     }
 }
 
-/// Returns the bytes between the position of a regular file and its end; `None` if there are none,
-/// as in `/proc`, where a file has a length only while it is read.
+/// Returns the bytes from the position of a regular file to its end; `None` for anything else, and
+/// if no bytes are left: files in `/proc` report a length of 0.
 fn rest_of_file(mut file: File) -> Option<u64> {
     let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let rest = metadata.len().saturating_sub(file.stream_position().ok()?);
@@ -172,4 +172,34 @@ pub(super) async fn send(
     mode.result(&line);
     receipt?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{SeekFrom, Write};
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_regular_file_is_expected() {
+        let mut file = tempfile::tempfile().unwrap();
+        assert_eq!(rest_of_file(file.try_clone().unwrap()), None);
+        file.write_all(&[0; 1000]).unwrap();
+        for (position, expected) in [(0, Some(1000)), (400, Some(600)), (1000, None), (1001, None)]
+        {
+            file.seek(SeekFrom::Start(position)).unwrap();
+            assert_eq!(rest_of_file(file.try_clone().unwrap()), expected, "{position}");
+            assert_eq!(file.stream_position().unwrap(), position, "the position stays");
+        }
+    }
+
+    #[test]
+    fn nothing_is_expected_of_what_is_no_regular_file() {
+        let (pipe, _writer) = std::io::pipe().unwrap();
+        let pipe = std::os::fd::OwnedFd::from(pipe);
+        assert_eq!(rest_of_file(pipe.into()), None);
+        for path in ["/", "/proc/self/status"] {
+            assert_eq!(rest_of_file(File::open(path).unwrap()), None, "{path}");
+        }
+    }
 }

@@ -97,3 +97,24 @@ fn four_processes_at_a_throttling_store_all_finish_whole() {
     assert_eq!(refused, 24, "the store refused");
     assert_no_upload_left(&scene.store, &scene.bucket);
 }
+
+/// The answer names the store, so that parts that can be streamed do not count as held.
+#[test]
+fn part_size_auto_asks_an_unknown_store_for_its_kind_once() {
+    let scene = Scene::of_file(MIB);
+    for name in ["one", "two", "three"] {
+        std::fs::create_dir_all(scene.world.path("folder")).unwrap();
+        scene.world.sample(&format!("folder/{name}"), 20 * MIB);
+    }
+    let heads_of = |prefix: &str, options: &[&str]| {
+        let heads = || scene.proxy.seen().iter().filter(|it| it.kind == Kind::HeadObject).count();
+        let before = heads();
+        let url = format!("s3://{}/{prefix}/", scene.bucket);
+        cp(&scene, &[&["-r", "folder", &url], options].concat());
+        heads() - before
+    };
+    let auto = ["--part-size", "auto"];
+    assert_eq!(heads_of("auto", &auto), heads_of("plain", &[]) + 1);
+    let named = ["--store-profile", "haul-serve"];
+    assert_eq!(heads_of("both", &[auto, named].concat()), heads_of("named", &named));
+}

@@ -157,7 +157,7 @@ fn an_upload_killed_on_a_lossy_link_is_resumed_over_it() {
 
 #[test]
 fn part_size_auto_follows_the_round_trip_of_a_link() {
-    let long = LinkOptions { round_trip: Duration::from_millis(120), ..LinkOptions::default() };
+    let long = LinkOptions { round_trip: Duration::from_millis(105), ..LinkOptions::default() };
     let far = Far::new(&long, 5);
     let to = format!("s3://{BUCKET}/{KEY}");
     let copy = |options: &[&str]| {

@@ -296,7 +296,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Returns how long a packet takes to the store of an object and back, connecting to it if
-    /// necessary; `None` if that is unknown.
+    /// necessary; `None` if that is unknown. A store of unknown kind may be sent one HeadObject, so
+    /// that [`Self::profile`] is known afterwards.
     async fn round_trip(&self, object: &ObjectRef) -> Option<Duration> {
         None
     }

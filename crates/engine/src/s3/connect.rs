@@ -1,6 +1,7 @@
 //! Creates a client from options and the AWS configuration chain.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -121,6 +122,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         credentials,
         location,
         ca_bundle,
+        kind_was_asked: AtomicBool::new(false),
         complete_timeout,
     })
 }

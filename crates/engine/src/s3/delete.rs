@@ -64,7 +64,7 @@ type Word<'a> = Result<bool, (&'a str, &'a str)>;
 struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Option<Word<'a>>>);
 
 impl<'a> Answered<'a> {
-    /// Creates the answer to these entries, which says nothing yet.
+    /// Creates a record without results for these entries.
     fn to(entries: &'a [DeleteEntry]) -> Self {
         let named = |entry: &'a DeleteEntry| (entry.key.as_str(), entry.version_id.as_deref());
         Self(entries.iter().map(|entry| (named(entry), None)).collect())

@@ -45,6 +45,7 @@ mod wire_log;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -91,6 +92,8 @@ pub struct S3Store {
     location: Location,
     ca_bundle: Option<PathBuf>,
     complete_timeout: Duration,
+    /// Whether a store of unknown kind was asked for its kind.
+    kind_was_asked: AtomicBool,
 }
 
 impl S3Store {
@@ -289,7 +292,16 @@ impl Store for S3Store {
 
     async fn round_trip(&self, object: &ObjectRef) -> Option<Duration> {
         let asked = self.ask(&object.bucket, |place| async move {
-            Ok(self.data.round_trip(&place, object).await)
+            let round_trip = self.data.round_trip(&place, object).await;
+            // The part size depends on what the store can do, and a first answer shows that; a
+            // refusal does too.
+            if round_trip.is_some()
+                && self.profile.choice() == ProfileChoice::Default
+                && !self.kind_was_asked.swap(true, Ordering::Relaxed)
+            {
+                let _ = control::head_object(&place.client, object).await;
+            }
+            Ok(round_trip)
         });
         asked.await.ok().flatten()
     }

@@ -239,8 +239,11 @@ async fn a_spool_in_memory_or_nowhere_is_refused() {
         small.upload_stream(Cursor::new(bytes(3 << 20)), object(), expected).await.unwrap_err();
         assert_eq!(store.history(), vec![]);
         // A stream that fits into memory needs no spool.
-        let small = engine(&store, MIB);
-        small.upload_stream(Cursor::new(bytes(1000)), object(), unknown).await.unwrap();
+        let expected = StreamOptions { expected_size_bytes: Some(1000), ..unknown.clone() };
+        for options in [unknown, expected] {
+            let small = engine(&store, MIB);
+            small.upload_stream(Cursor::new(bytes(1000)), object(), options).await.unwrap();
+        }
     }
 }
 

@@ -164,7 +164,7 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
     let profile = context.store().profile();
     context.options.adapt(&profile);
     if context.in_parts() {
-        context.adapt_to_round_trip(HeldParts::IfNotStreamed).await;
+        context.adapt_to_round_trip(HeldParts::IfNotStreamed, &stop).await;
     }
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });

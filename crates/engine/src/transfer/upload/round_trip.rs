@@ -6,7 +6,7 @@
 use haul_parts::ChecksumAlgorithm;
 
 use super::context::Context;
-use crate::remote::Support;
+use crate::transfer::StopSignal;
 
 /// Which parts stay in memory until they have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,28 +18,20 @@ pub(super) enum HeldParts {
 }
 
 impl Context {
-    /// Adapts the limits of the options to the round trip.
-    pub(super) async fn adapt_to_round_trip(&mut self, held: HeldParts) {
+    /// Adapts the limits of the options to the round trip, unless the transfer is stopped first.
+    pub(super) async fn adapt_to_round_trip(&mut self, held: HeldParts, stop: &StopSignal) {
         if !self.options.part_size_by_round_trip || self.options.part_size_bytes.is_some() {
             return;
         }
-        let Some(round_trip) = self.store().round_trip(&self.object).await else { return };
-        let limits = self.options.limits();
-        if limits.for_round_trip(round_trip, None) == limits {
-            return;
-        }
-        let holds = held == HeldParts::Always || !self.will_stream_parts().await;
+        let mut stop = stop.clone();
+        let round_trip = tokio::select! {
+            round_trip = self.store().round_trip(&self.object) => round_trip,
+            _ = stop.stronger() => return,
+        };
+        let Some(round_trip) = round_trip else { return };
+        let holds = held == HeldParts::Always || !self.streams_parts();
         let held_bytes = holds.then(|| self.resources.pool.budget_bytes());
-        self.options.limits = Some(limits.for_round_trip(round_trip, held_bytes));
-    }
-
-    /// Like [`Self::streams_parts`], but asks a store that is not known yet who it is.
-    async fn will_stream_parts(&self) -> bool {
-        if self.store().profile().trailers == Support::Unknown {
-            // Every answer names the program that gives it, and so does a refusal.
-            let _ = self.store().head_object(&self.object).await;
-        }
-        self.streams_parts()
+        self.options.limits = Some(self.options.limits().for_round_trip(round_trip, held_bytes));
     }
 
     /// Returns whether parts are sent while they are read, with a checksum in the trailer.

@@ -98,9 +98,9 @@ impl Feed {
         &self.window
     }
 
-    /// Fails if parts of this plan fit neither the memory nor the spool.
-    pub(super) fn check_spool(&self) -> Result<(), Error> {
-        let size_bytes = self.plan.first_part_size_bytes();
+    /// Fails if parts of a stream of this length fit neither the memory nor the spool.
+    pub(super) fn check_spool(&self, length_bytes: u64) -> Result<(), Error> {
+        let size_bytes = self.plan.first_part_size_bytes().min(length_bytes);
         if size_bytes > self.held_max_bytes() { self.spool.check(size_bytes) } else { Ok(()) }
     }
 

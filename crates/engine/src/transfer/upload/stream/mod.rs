@@ -83,7 +83,7 @@ async fn run(
     options.upload.check_checksum(&profile)?;
     options.upload.adapt(&profile);
     context.options = options.upload;
-    context.adapt_to_round_trip(HeldParts::Always).await;
+    context.adapt_to_round_trip(HeldParts::Always, &stop).await;
     options.upload = context.options.clone();
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
@@ -157,8 +157,8 @@ async fn prepare(
     let window = Arc::new(window);
     context.source = Arc::clone(&window) as Arc<dyn Source>;
     let mut feed = Feed::new(context, reader, plan, options, Arc::clone(&window));
-    if options.size_bytes.or(options.expected_size_bytes).is_some() {
-        feed.check_spool()?;
+    if let Some(length_bytes) = options.size_bytes.or(options.expected_size_bytes) {
+        feed.check_spool(length_bytes)?;
     }
     check_condition(context).await?;
     let pass = context.resources.gate.enter().await;
