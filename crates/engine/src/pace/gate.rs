@@ -155,11 +155,15 @@ impl GateState {
     /// Measures while a transfer waits: requests may be under way for minutes before one ends.
     fn wait(&mut self) {
         let (now, in_flight) = (self.reading(), self.throttle.taken());
-        if self.ramp.reading(now) {
-            self.throttle.doubled();
-        }
-        if let Some(adaptive) = &mut self.adaptive {
-            adaptive.controller.waiting(now, in_flight);
+        let is_to_double = self.ramp.reading(now) && !self.throttle.doubled();
+        if let Some(Adaptive { controller, .. }) = &mut self.adaptive {
+            let before = controller.limit();
+            controller.waiting(now, in_flight);
+            if controller.limit() != before {
+                self.ramp.end();
+            } else if is_to_double {
+                controller.doubled(now.at);
+            }
         }
     }
 

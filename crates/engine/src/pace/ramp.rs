@@ -4,7 +4,8 @@
 //! The limit starts low and each success raises it ([`throttle`](super::throttle)): the first parts
 //! of a short transfer arrive early. Where loss limits each connection, the first part takes a
 //! minute, and so did each step. The ramp doubles the limit every four seconds instead, as long as
-//! that moves more bytes. The first success ends it.
+//! that moves more bytes; above the ceiling of an adaptive limit it doubles that. The first success
+//! ends it, and so does a step of the controller.
 
 use std::time::Duration;
 

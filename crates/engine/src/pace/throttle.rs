@@ -141,16 +141,18 @@ impl Throttle {
         }
     }
 
-    /// Doubles the limit at the start, before the first success. At the ceiling the start is over.
-    pub fn doubled(&mut self) {
+    /// Doubles the limit at the start, before the first success. At the ceiling the start is over,
+    /// and the answer is false: nothing was doubled.
+    pub fn doubled(&mut self) -> bool {
         if self.earned_at_start == 0 {
-            return;
+            return false;
         }
         self.allowed = self.allowed.saturating_mul(2).min(self.max);
         if self.allowed >= self.ceiling.min(self.max) {
             self.allowed = self.max;
             self.earned_at_start = 0;
         }
+        true
     }
 
     /// Reports throttling. Cuts the limit if the store refuses more than isolated requests.

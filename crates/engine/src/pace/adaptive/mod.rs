@@ -223,6 +223,13 @@ impl Controller {
         }
     }
 
+    /// Doubles the limit at `now`, because each doubling at the start has moved more bytes and no
+    /// part has arrived yet. A limit that is too high is lowered again by its measurements.
+    pub fn doubled(&mut self, now: Duration) {
+        self.limit = self.limit.saturating_mul(2).min(self.bound);
+        self.restart(now);
+    }
+
     /// Begins another epoch, for requests that start after `now`.
     fn begin_epoch(&mut self, now: Duration) {
         self.epoch = Epoch { not_before: now, ..Epoch::default() };

@@ -85,7 +85,7 @@ async fn limits_are_reached_before_the_first_part_ends() {
     for concurrency in [Concurrency::Fixed(64), Concurrency::default()] {
         let process = Process::new(concurrency);
         let run = Run::start(&Wire::new(slow, 1), &[&process]);
-        run.moved(Duration::from_secs(45)).await;
+        run.moved(Duration::from_secs(25)).await;
         assert_eq!(process.allowed(), 64, "{concurrency:?}");
     }
 }
