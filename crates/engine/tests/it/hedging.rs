@@ -300,7 +300,8 @@ async fn the_recorded_etag_is_that_of_the_part_the_store_keeps() {
             let faults = Faults::none()
                 .on_part(last, 1..=1, fault)
                 .on_part(before, 1..=u64::MAX, SLOW)
-                .on_every(O::UploadPart, USUAL);
+                .on_every(O::UploadPart, USUAL)
+                .on(O::ListParts, 1, Fault::LoseAnswer);
             let store = store(Quirks { etags, ..Quirks::AWS }, faults);
             let source = BytesSource::new(content.clone());
             let ended = engine(&store).upload(source, object(), parts()).await;

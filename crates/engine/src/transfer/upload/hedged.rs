@@ -20,7 +20,7 @@ use super::context::Context;
 use super::part::PartSender;
 use super::stream::ReadAhead;
 use crate::body::Tap;
-use crate::pace::FailedAttempt;
+use crate::pace::{FailedAttempt, RetryPolicy};
 use crate::remote::{Meter, Operation, StoreError, StoreErrorKind};
 use crate::transfer::hedge::{HedgePass, Hedging};
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
@@ -57,9 +57,10 @@ pub(super) fn mover(
     stream: Option<&ReadAhead>,
 ) -> Arc<dyn Mover> {
     let hedging = context.maker.is_none().then(|| hedging.clone());
+    let retry = context.resources.retry.clone();
     match stream {
-        Some(stream) => Arc::new(HedgedMover { sender: stream.sender(sender), hedging }),
-        None => Arc::new(HedgedMover { sender, hedging }),
+        Some(stream) => Arc::new(HedgedMover { sender: stream.sender(sender), hedging, retry }),
+        None => Arc::new(HedgedMover { sender, hedging, retry }),
     }
 }
 
@@ -67,6 +68,8 @@ struct HedgedMover<S> {
     sender: S,
     /// `None` if parts are never sent twice at once.
     hedging: Option<Hedging>,
+    /// The policy of ListParts.
+    retry: RetryPolicy,
 }
 
 #[async_trait]
@@ -100,7 +103,7 @@ impl<S: RepeatableSender> Mover for HedgedMover<S> {
         budget.set_moved(part.size_bytes);
         let again = self.sender.send_again(part, attempt, &again_wire);
         pin!(again);
-        let race = Race { sender: self.sender.sender(), part, pass };
+        let race = Race { sender: self.sender.sender(), part, pass, retry: &self.retry };
         let ended = tokio::select! {
             biased;
             ended = &mut first => race.first_ended(ended, again.as_mut(), &again_tap).await,
@@ -117,6 +120,7 @@ struct Race<'a> {
     part: PlannedPart,
     /// The pass of the second request.
     pass: HedgePass,
+    retry: &'a RetryPolicy,
 }
 
 impl Race<'_> {
@@ -169,7 +173,9 @@ impl Race<'_> {
     /// Returns the part that the store lists, if it is one of the two.
     async fn listed(&self, sent: [SentPart; 2]) -> Result<SentPart, PartFailure> {
         let before = PartNumber::new(u32::from(self.part.number.get()) - 1).ok();
-        let page = self.sender.store.list_parts(&self.sender.upload, before).await;
+        let PartSender { store, upload, .. } = self.sender;
+        // Without this answer, the part would be sent for a third time.
+        let page = self.retry.run(|| store.list_parts(upload, before)).await;
         let parts = page.map_err(PartFailure::Store)?.parts;
         let kept = parts.into_iter().find(|listed| listed.number == self.part.number);
         let same = |sent: &SentPart| kept.as_ref().is_some_and(|kept| kept.etag == sent.etag);
