@@ -182,13 +182,13 @@ impl Scenario {
             let stopper = running.stopper();
             match fall {
                 Some(Fall::Killed(after) | Fall::Overwritten(after)) => {
-                    let end = tokio::time::timeout(after, &mut running).await.ok();
+                    let end = ended_within(after, &mut running).await;
                     // A killed process runs no destructors.
                     std::mem::forget(running);
                     return end;
                 }
                 Some(Fall::Dropped(after)) => {
-                    let end = tokio::time::timeout(after, &mut running).await.ok();
+                    let end = ended_within(after, &mut running).await;
                     drop(running);
                     tokio::time::sleep(Duration::from_secs(600)).await;
                     return end;
@@ -274,6 +274,28 @@ impl Scenario {
     /// Returns whether the checksums of all parts show that they are those of the source.
     fn provable(&self) -> bool {
         self.quirks.echo_checksums && self.sizes.iter().all(|size| *size == 1000)
+    }
+}
+
+/// Waits for the end of a run. `None`: it is still running after this time, and has done all that
+/// it had to do then. Without that, a run that ends in the millisecond of an answer has recorded it
+/// or not, by chance, and a part without a checksum is then copied again.
+async fn ended_within<T>(
+    after: Duration,
+    running: &mut (impl Future<Output = T> + Unpin),
+) -> Option<T> {
+    if let Ok(end) = tokio::time::timeout(after, &mut *running).await {
+        return Some(end);
+    }
+    let rest_of_the_millisecond = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        end = running => Some(end),
+        () = rest_of_the_millisecond => None,
     }
 }
 
