@@ -201,8 +201,8 @@ impl Running {
     }
 }
 
-/// Returns `wrapper`, a program that runs the command that its arguments end with, running
-/// `command` with the environment and the folder that it sets.
+/// Appends `command` to the arguments of `wrapper`, which runs it, and copies its environment and
+/// folder.
 pub(crate) fn run_by(mut wrapper: Command, command: &Command) -> Command {
     wrapper.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

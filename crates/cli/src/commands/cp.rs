@@ -75,12 +75,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             let content_type = &mut upload.attributes.content_type;
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
-            let mut options = stream_options(stream, upload);
-            // Parts of a given size may be too many for an expected length; they grow in time.
-            let is_free = options.upload.part_size_bytes.is_none() && options.size_bytes.is_none();
-            if is_free && options.expected_size_bytes.is_none() {
-                options.expected_size_bytes = origin.expected_size_bytes();
-            }
+            let options = stream_options(stream, &origin, upload);
             let sending = StreamSending { origin, address, options, limits, memory, receipt };
             return Box::pin(stream::send(store, sending, mode)).await;
         }
@@ -209,11 +204,18 @@ fn sides(args: &CpArgs) -> Result<Sides, Usage> {
     }
 }
 
-fn stream_options(stream: StreamArgs, upload: UploadOptions) -> StreamOptions {
+fn stream_options(
+    stream: StreamArgs,
+    origin: &StreamOrigin,
+    upload: UploadOptions,
+) -> StreamOptions {
     let defaults = StreamOptions::default();
+    // With a given size of parts, an expected length may be too long; they grow in time instead.
+    let is_free = upload.part_size_bytes.is_none() && stream.size.is_none();
+    let of_origin = || origin.expected_size_bytes().filter(|_| is_free);
     StreamOptions {
         size_bytes: stream.size,
-        expected_size_bytes: stream.expected_size,
+        expected_size_bytes: stream.expected_size.or_else(of_origin),
         spool_dir: stream.spool_dir.unwrap_or(defaults.spool_dir),
         upload,
         ..defaults

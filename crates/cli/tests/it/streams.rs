@@ -221,18 +221,28 @@ fn memory_stays_small_whatever_the_length() {
     assert_no_upload_left(server.store(), &bucket);
 }
 
+/// Starts `haul cp -` with a file of this length as standard input.
+fn start_from_file(
+    world: &World,
+    store: &TestStore,
+    length_bytes: u64,
+    words: &[&str],
+) -> (Running, String) {
+    let bucket = make_bucket(world, store);
+    File::create(world.path("file")).unwrap().set_len(length_bytes).unwrap();
+    let mut command = world.haul(store);
+    command.args(["cp", "-", &format!("s3://{bucket}/key"), "--json"]).args(words);
+    let input = File::open(world.path("file")).unwrap();
+    (Running::start_with_input(&mut command, input.into()).unwrap(), bucket)
+}
+
 /// Parts of an unknown length grow after a hundred of them, and so does the memory for them: 72 MiB
 /// were taken for a file of 1 GiB, whose length can be seen.
 #[test]
 fn a_file_as_standard_input_is_cut_into_equal_parts() {
     let world = World::new();
     let server = world.serve();
-    let bucket = make_bucket(&world, server.store());
-    File::create(world.path("file")).unwrap().set_len(816 * MIB).unwrap();
-    let mut command = world.haul(server.store());
-    command.args(["cp", "-", &format!("s3://{bucket}/key"), "--json"]);
-    let input = File::open(world.path("file")).unwrap();
-    let running = Running::start_with_input(&mut command, input.into()).unwrap();
+    let (running, _) = start_from_file(&world, server.store(), 816 * MIB, &[]);
     let finished = running.finish(LIMIT).unwrap().success().unwrap();
     let part_count = event(&finished, "uploaded")["part_count"].as_u64().unwrap();
     assert_eq!(part_count, 102, "of a pipe, the 101st part has 16 MiB and is the last");
@@ -243,14 +253,9 @@ fn a_file_as_standard_input_is_cut_into_equal_parts() {
 fn a_file_as_standard_input_may_exceed_the_parts_of_a_given_size() {
     let world = World::new();
     let server = world.serve();
-    let bucket = make_bucket(&world, server.store());
     // 10,000 parts of 5 MiB hold less.
-    File::create(world.path("file")).unwrap().set_len(50_001 * MIB).unwrap();
-    let mut command = world.haul(server.store());
-    command.args(["cp", "-", &format!("s3://{bucket}/key"), "--part-size", "5MiB", "--json"]);
-    command.args(["--bandwidth", "20MiB"]);
-    let input = File::open(world.path("file")).unwrap();
-    let running = Running::start_with_input(&mut command, input.into()).unwrap();
+    let words = ["--part-size", "5MiB", "--bandwidth", "20MiB"];
+    let (running, bucket) = start_from_file(&world, server.store(), 50_001 * MIB, &words);
     wait_for_begin(&server, &bucket);
     running.signal(Signal::INT).unwrap();
     let finished = running.finish(LIMIT).unwrap();

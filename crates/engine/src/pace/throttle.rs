@@ -141,8 +141,8 @@ impl Throttle {
         }
     }
 
-    /// Doubles the limit at the start, before the first success. At the ceiling the start is over,
-    /// and the answer is false: nothing was doubled.
+    /// Doubles the limit at the start, before the first success. Returns whether it was doubled: at
+    /// the ceiling the start is over.
     pub fn doubled(&mut self) -> bool {
         if self.earned_at_start == 0 {
             return false;

@@ -226,8 +226,10 @@ impl Controller {
     /// Doubles the limit at `now`, because each doubling at the start has moved more bytes and no
     /// part has arrived yet. A limit that is too high is lowered again by its measurements.
     pub fn doubled(&mut self, now: Duration) {
-        self.limit = self.limit.saturating_mul(2).min(self.bound);
-        self.restart(now);
+        if self.limit < self.bound {
+            self.limit = self.limit.saturating_mul(2).min(self.bound);
+            self.restart(now);
+        }
     }
 
     /// Begins another epoch, for requests that start after `now`.
