@@ -17,27 +17,17 @@ struct State {
     spent_bytes: u64,
 }
 
-impl State {
-    fn left_bytes(&self) -> u64 {
-        (self.total_bytes / SHARE).saturating_sub(self.spent_bytes)
-    }
-}
-
 impl HedgeBudget {
     /// Counts a piece that is moved for the first time.
     pub(super) fn earn(&self, bytes: u64) {
         self.with(|state| state.total_bytes += bytes);
     }
 
-    /// Returns the bytes that may be reserved now.
-    pub(super) fn left_bytes(&self) -> u64 {
-        self.with(|state| state.left_bytes())
-    }
-
     /// Reserves at most `wanted_bytes`; `None` if fewer than `least_bytes` are left.
     pub(super) fn reserve(&self, wanted_bytes: u64, least_bytes: u64) -> Option<Reservation> {
         let bytes = self.with(|state| {
-            let bytes = wanted_bytes.min(state.left_bytes());
+            let left_bytes = (state.total_bytes / SHARE).saturating_sub(state.spent_bytes);
+            let bytes = wanted_bytes.min(left_bytes);
             if bytes < least_bytes.max(1) {
                 return None;
             }
@@ -108,6 +98,6 @@ mod tests {
         drop(interrupted);
         assert_eq!(budget.spent_bytes(), 30, "20 bytes and 10");
         drop(budget.reserve(20, 20).unwrap());
-        assert_eq!(budget.left_bytes(), 20, "nothing was moved");
+        assert_eq!(budget.spent_bytes(), 30, "nothing was moved");
     }
 }

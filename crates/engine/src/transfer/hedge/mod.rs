@@ -171,11 +171,13 @@ impl Attempt {
                 if looks.len() > LOOKS_MAX {
                     looks.pop_front();
                 }
-                if self.is_worth_another(&progress, least_bytes, &looks) {
+                // Without a budget, one is awaited: another hedge may return what it has reserved.
+                if self.is_worth_another(&progress, &looks)
+                    && let Some(budget) = self.reserve(progress().1, least_bytes)
+                {
                     let pass = self.hedging.0.gate.enter().await;
-                    if self.is_worth_another(&progress, least_bytes, &looks)
+                    if self.is_worth_another(&progress, &looks)
                         && let Some(pass) = HedgePass::new(&self.hedging, pass)
-                        && let Some(budget) = self.reserve(progress().1, least_bytes)
                     {
                         return (pass, budget);
                     }
@@ -193,16 +195,10 @@ impl Attempt {
     fn is_worth_another(
         &self,
         progress: &impl Fn() -> (u64, u64),
-        least_bytes: u64,
         looks: &VecDeque<(Instant, u64)>,
     ) -> bool {
         let Some(usual) = self.hedging.usual() else { return false };
         let (moved_bytes, fresh_bytes) = progress();
-        // Another hedge may return what it has reserved, and pieces that begin add to the budget.
-        let needed_bytes = fresh_bytes.min(least_bytes).max(1);
-        if fresh_bytes == 0 || self.hedging.0.budget.left_bytes() < needed_bytes {
-            return false;
-        }
         let ago = |(at, bytes): &(Instant, u64)| {
             (at.elapsed().as_secs_f64(), moved_bytes.saturating_sub(*bytes))
         };
