@@ -10,6 +10,8 @@
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod reno;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod simulation;
@@ -42,6 +44,8 @@ pub struct Gate(Arc<Mutex<GateState>>);
 struct GateState {
     throttle: Throttle,
     ramp: Ramp,
+    /// Whether a part has arrived.
+    has_succeeded: bool,
     meter: Meter,
     /// The instant from which readings count the time.
     created: Instant,
@@ -126,9 +130,7 @@ impl GateState {
 
     fn succeeded(&mut self, start: Start, success: Success) {
         self.throttle.succeeded();
-        if success != Success::Short {
-            self.ramp.end();
-        }
+        self.has_succeeded |= success != Success::Short;
         let started = Reading { at: self.time_of(start.at), moved_bytes: start.moved_bytes };
         let ended = self.reading();
         let Some(adaptive) = &mut self.adaptive else { return };
@@ -155,13 +157,14 @@ impl GateState {
     /// Measures while a transfer waits: requests may be under way for minutes before one ends.
     fn wait(&mut self) {
         let (now, in_flight) = (self.reading(), self.throttle.taken());
-        let is_to_double = self.ramp.reading(now) && !self.throttle.doubled();
+        let is_to_double =
+            self.ramp.reading(now, self.throttle.allowed()) && !self.throttle.doubled();
         if let Some(Adaptive { controller, .. }) = &mut self.adaptive {
             let before = controller.limit();
             controller.waiting(now, in_flight);
             if controller.limit() != before {
                 self.ramp.end();
-            } else if is_to_double {
+            } else if is_to_double && !self.has_succeeded {
                 controller.doubled(now.at);
             }
         }
@@ -192,6 +195,7 @@ impl Gate {
         Self(Arc::new(Mutex::new(GateState {
             throttle: Throttle::new(concurrency.most()),
             ramp: Ramp::default(),
+            has_succeeded: false,
             meter,
             created: Instant::now(),
             adaptive,

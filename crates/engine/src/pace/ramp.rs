@@ -17,56 +17,74 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// links.
 const MEASURE: Duration = Duration::from_secs(2);
 
-/// The growth of the goodput by a doubled limit from which it is doubled again.
-const GROWTH_MIN: f64 = 1.25;
+/// The growth of the goodput, relative to that of the limit, from which the limit is doubled again.
+const GROWTH_MIN: f64 = 0.25;
 
-/// The measurements of one limit that end the ramp if none shows growth. The rates of a few
-/// connections that lose packets vary by a third and more, so that one proves nothing. Doubling
-/// only to measure again would leave the additional parts in flight.
-const MEASUREMENTS_MAX: u32 = 3;
+/// The goodput, relative to that of fewer requests, below which the link cannot be full: new
+/// connections send faster than they will until they lose the first packets.
+const FALLEN: f64 = 0.75;
+/// The measurements of one limit that show this: the rates of a few connections that lose packets
+/// vary by a third and more.
+const FALLEN_MEASUREMENTS_MIN: u32 = 3;
 
 /// The ramp of one engine.
 #[derive(Debug, Default)]
 pub(super) struct Ramp {
-    stepped: Option<Duration>,
+    /// The limit that is measured, and the time since which it is the limit.
+    limit: u32,
+    stepped: Duration,
+    /// The beginning of what is measured.
     since: Option<Reading>,
-    /// The bytes per second of the limit before this one.
-    known: Option<f64>,
-    /// The measurements of this limit that showed no growth.
-    without_growth: u32,
+    measurements: u32,
+    /// The bytes per second of this limit.
+    measured: Option<f64>,
+    /// The limit that was measured before this one, and its bytes per second.
+    known: Option<(u32, f64)>,
     has_ended: bool,
 }
 
 impl Ramp {
-    /// Takes a reading into account, while every slot is taken and transfers wait for one. Returns
-    /// whether the limit is to be doubled.
-    pub(super) fn reading(&mut self, now: Reading) -> bool {
+    /// Takes a reading into account, while every slot of `limit` is taken and transfers wait for
+    /// one. Returns whether the limit is to be doubled.
+    pub(super) fn reading(&mut self, now: Reading, limit: u32) -> bool {
         if self.has_ended {
             return false;
         }
-        let stepped = *self.stepped.get_or_insert(now.at);
-        if now.at.saturating_sub(stepped) < SETTLE {
+        if self.limit != limit {
+            self.step(now.at, limit);
+        }
+        if now.at.saturating_sub(self.stepped) < SETTLE {
             return false;
         }
         let since = *self.since.get_or_insert(now);
         let time = now.at.saturating_sub(since.at);
-        if time < MEASURE {
+        // All bytes since the beginning count each time: a single measurement proves little.
+        if time < MEASURE * (self.measurements + 1) {
             return false;
         }
+        self.measurements += 1;
         #[allow(clippy::cast_precision_loss, reason = "a rate, compared with a wide tolerance")]
         let bytes = now.moved_bytes.saturating_sub(since.moved_bytes) as f64;
+        self.has_ended = bytes == 0.0;
         let goodput = bytes / time.as_secs_f64();
-        self.since = None;
-        if bytes > 0.0 && self.known.is_none_or(|known| goodput >= known * GROWTH_MIN) {
-            (self.stepped, self.known, self.without_growth) = (Some(now.at), Some(goodput), 0);
-            return true;
-        }
-        self.without_growth += 1;
-        self.has_ended = bytes == 0.0 || self.without_growth == MEASUREMENTS_MAX;
-        false
+        self.measured = Some(goodput);
+        !self.has_ended && self.is_worth_more(goodput)
     }
 
-    /// Ends the ramp: a request succeeded, or was refused.
+    /// Returns whether the link has room for more requests than now, which move `goodput`.
+    fn is_worth_more(&self, goodput: f64) -> bool {
+        let Some((limit, known)) = self.known else { return true };
+        let growth = f64::from(self.limit) / f64::from(limit) - 1.0;
+        let has_fallen = self.measurements >= FALLEN_MEASUREMENTS_MIN && goodput < known * FALLEN;
+        goodput >= known * (1.0 + GROWTH_MIN * growth) || has_fallen
+    }
+
+    fn step(&mut self, now: Duration, limit: u32) {
+        let known = self.measured.map(|goodput| (self.limit, goodput)).or(self.known);
+        *self = Self { limit, stepped: now, known, ..Self::default() };
+    }
+
+    /// Ends the ramp: a request was refused, or measurements of the controller took over.
     pub(super) fn end(&mut self) {
         self.has_ended = true;
     }
@@ -76,74 +94,104 @@ impl Ramp {
 mod tests {
     use super::*;
 
-    /// A ramp and its last reading.
+    /// A ramp, its last reading, and the limit.
     struct Measured {
         ramp: Ramp,
         now: Reading,
+        limit: u32,
     }
 
     impl Measured {
         fn new() -> Self {
             let now = Reading { at: Duration::ZERO, moved_bytes: 0 };
             let mut ramp = Ramp::default();
-            assert!(!ramp.reading(now));
-            Self { ramp, now }
+            assert!(!ramp.reading(now, 2));
+            Self { ramp, now, limit: 2 }
         }
 
-        /// Returns whether the limit is to be doubled after a second that moved this many bytes.
+        /// Returns whether the limit is doubled after a second that moved this many bytes.
         fn second(&mut self, moved_bytes: u64) -> bool {
             self.now.at += Duration::from_secs(1);
             self.now.moved_bytes += moved_bytes;
-            self.ramp.reading(self.now)
+            let doubled = self.ramp.reading(self.now, self.limit);
+            if doubled {
+                self.raise(2 * self.limit);
+            }
+            doubled
         }
 
-        /// Returns whether each step of these bytes per second doubles the limit; megabytes fill
-        /// the buffers before each.
-        fn doubles(&mut self, bytes_per_s: &[u64]) -> Vec<bool> {
+        fn raise(&mut self, limit: u32) {
+            self.limit = limit;
+            assert!(!self.ramp.reading(self.now, limit));
+        }
+
+        /// Returns the limits after steps of these bytes per second; megabytes fill the buffers
+        /// before each.
+        fn limits(&mut self, bytes_per_s: &[u64]) -> Vec<u32> {
             let step = |bytes: &u64| {
                 let doubled = [9_000_000, 0, *bytes, *bytes].map(|moved| self.second(moved));
                 assert_eq!(doubled[..3], [false; 3], "four seconds are one step");
-                doubled[3]
+                self.limit
             };
             bytes_per_s.iter().map(step).collect()
+        }
+
+        /// Returns the limit after seconds that moved these bytes.
+        fn after(&mut self, moved_bytes: &[u64]) -> u32 {
+            moved_bytes.iter().for_each(|bytes| _ = self.second(*bytes));
+            self.limit
         }
     }
 
     #[test]
     fn the_limit_is_doubled_while_that_moves_more() {
-        assert_eq!(Measured::new().doubles(&[100, 190, 380]), [true; 3]);
+        assert_eq!(Measured::new().limits(&[100, 190, 380]), [4, 8, 16]);
     }
 
     /// Two of four connections had lost packets at once, and the limit stayed at four.
     #[test]
-    fn an_unlucky_measurement_is_repeated() {
+    fn an_unlucky_measurement_is_continued() {
         let mut measured = Measured::new();
-        assert_eq!(measured.doubles(&[100, 110]), [true, false]);
-        assert_eq!([110, 110, 110, 190, 190].map(|moved| measured.second(moved)), [false; 5]);
-        assert!(measured.second(190), "the third measurement shows the growth");
-        assert_eq!(measured.doubles(&[380]), [true], "and the next limit is settled and measured");
+        assert_eq!(measured.limits(&[100, 110]), [4, 4]);
+        assert_eq!(measured.after(&[110, 110, 110]), 4);
+        assert_eq!(measured.after(&[220]), 8, "all six seconds moved a quarter more");
+        assert_eq!(measured.limits(&[380]), [16], "and the next limit is settled and measured");
     }
 
     #[test]
-    fn three_measurements_without_growth_end_the_ramp() {
+    fn a_full_link_is_not_given_more_for_a_lucky_moment() {
         let mut measured = Measured::new();
-        assert_eq!(measured.doubles(&[100, 110]), [true, false]);
-        assert_eq!([110; 6].map(|moved| measured.second(moved)), [false; 6]);
-        assert_eq!(measured.doubles(&[900, 9000]), [false; 2]);
+        assert_eq!(measured.limits(&[100, 110]), [4, 4]);
+        assert_eq!(measured.after(&[100; 60]), 4);
+        assert_eq!(measured.after(&[300, 300, 100, 100]), 4);
     }
 
+    /// Over 100 Mbit/s with 0.1 % of loss, two new connections moved 50 Mbit/s and soon 6; four
+    /// seemed to be too many, and the limit stayed there until their parts arrived.
     #[test]
-    fn the_first_success_ends_the_ramp() {
+    fn a_link_that_moved_more_with_fewer_requests_is_not_full() {
         let mut measured = Measured::new();
-        measured.ramp.end();
-        assert_eq!(measured.doubles(&[100, 200]), [false; 2]);
+        assert_eq!(measured.limits(&[100, 90]), [4, 4]);
+        assert_eq!(measured.after(&[60, 60, 40]), 4);
+        assert_eq!(measured.after(&[40]), 8);
+    }
+
+    /// A success raises the limit by two. What was measured before is compared with it.
+    #[test]
+    fn a_limit_that_others_raise_is_measured_as_a_new_one() {
+        let mut measured = Measured::new();
+        assert_eq!(measured.limits(&[100, 110]), [4, 4]);
+        measured.raise(6);
+        assert_eq!(measured.limits(&[120]), [6], "110 and an eighth would be enough");
+        measured.raise(8);
+        assert_eq!(measured.limits(&[131]), [16]);
     }
 
     /// A store that does not answer at all gets no more requests.
     #[test]
     fn silence_ends_the_ramp() {
         let mut measured = Measured::new();
-        assert_eq!([0; 4].map(|moved| measured.second(moved)), [false; 4]);
-        assert_eq!(measured.doubles(&[100, 200]), [false; 2]);
+        assert_eq!(measured.after(&[0; 4]), 2);
+        assert_eq!(measured.limits(&[100, 200]), [2, 2]);
     }
 }

@@ -111,6 +111,8 @@ pub struct Controller {
     was_repeated: bool,
     /// The short requests since the last part.
     short: u32,
+    /// Whether the last measurement ended by the clock, because parts are slow.
+    is_slow: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +157,7 @@ impl Controller {
             is_after_probe: false,
             was_repeated: false,
             short: 0,
+            is_slow: false,
         }
     }
 
@@ -201,6 +204,7 @@ impl Controller {
             let bytes = sample.ended.moved_bytes.saturating_sub(since.moved_bytes) as f64;
             // A store may copy parts itself: then no byte crosses the network.
             if bytes > 0.0 {
+                self.is_slow = false;
                 self.measured(bytes / time.as_secs_f64());
             }
             self.begin_epoch(sample.ended.at);
@@ -217,6 +221,7 @@ impl Controller {
         };
         if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, span) {
             if goodput > 0.0 {
+                self.is_slow = true;
                 self.measured(goodput);
             }
             self.begin_epoch(now.at);
@@ -348,7 +353,10 @@ impl Controller {
 
     fn probe_up(&mut self, climbed: bool) {
         let back_to = self.limit;
-        self.limit = (back_to + (back_to / 2).max(1)).min(self.bound);
+        // A measurement of slow parts takes seconds, and the noise of connections that lose packets
+        // hides the gain of half a step.
+        let step = if self.is_slow { back_to } else { back_to / 2 };
+        self.limit = (back_to + step.max(1)).min(self.bound);
         if self.limit > back_to {
             self.phase = Phase::Up { back_to, climbed };
         } else if climbed {

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::reno::Reno;
 use super::{Gate, Success, Turn};
 use crate::body::{BufferPool, Meter};
 use crate::pace::{Concurrency, RetryPolicy};
@@ -29,6 +30,8 @@ pub(super) struct Link {
     pub(super) requests_per_s: f64,
     /// The bytes that the socket of a connection takes before it sends them.
     pub(super) buffer_bytes: u64,
+    /// The share of packets that are lost; above zero, connections keep to TCP Reno.
+    pub(super) loss: f64,
 }
 
 impl Link {
@@ -54,6 +57,8 @@ struct WireState {
     counted_at: Instant,
     refused: u64,
     random: StdRng,
+    /// The idle connections of links with loss; the last one is used first.
+    idle: Vec<Reno>,
 }
 
 impl Wire {
@@ -65,6 +70,7 @@ impl Wire {
             counted_at: now,
             refused: 0,
             random: StdRng::seed_from_u64(seed),
+            idle: vec![],
         };
         Self { link, state: Arc::new(Mutex::new(state)) }
     }
@@ -79,6 +85,10 @@ impl Wire {
         sleep(self.link.round_trip).await;
         if !self.accepts() {
             return false;
+        }
+        if self.link.loss > 0.0 {
+            self.send_with_loss(meter).await;
+            return true;
         }
         let mut own = Instant::now();
         let chunk_bytes = self.link.chunk_bytes();
@@ -101,10 +111,31 @@ impl Wire {
 
     /// Takes the link for a chunk; returns the time when it is sent.
     fn reserve(&self) -> Instant {
-        let mut state = self.state.lock().unwrap();
-        let begins = state.busy_until.max(Instant::now());
-        state.busy_until = begins + seconds(self.link.chunk_bytes() as f64 / self.link.bytes_per_s);
-        state.busy_until
+        self.state.lock().unwrap().reserve(&self.link, self.link.chunk_bytes() as f64)
+    }
+
+    /// Sends a part over a connection that loses packets.
+    async fn send_with_loss(&self, meter: &Meter) {
+        let mut reno = {
+            let mut state = self.state.lock().unwrap();
+            state.idle.pop().map_or_else(Reno::new, Reno::after_idle)
+        };
+        let mut left_bytes = PART_BYTES;
+        while left_bytes > 0 {
+            let round = {
+                let state = &mut *self.state.lock().unwrap();
+                let round_bytes = left_bytes.min(reno.window_bytes());
+                let sent = state.reserve(&self.link, round_bytes as f64);
+                // The queue of the link holds what it sends within one round trip.
+                let is_full = sent - Instant::now() > self.link.round_trip;
+                reno.round(round_bytes, self.link.loss, is_full, &mut state.random);
+                left_bytes -= round_bytes;
+                meter.add(round_bytes);
+                sent + self.link.round_trip
+            };
+            sleep_until(round).await;
+        }
+        self.state.lock().unwrap().idle.push(reno);
     }
 
     /// Refuses by a bucket of a tenth of a second.
@@ -126,6 +157,14 @@ impl Wire {
     fn wait_after_refusal(&self, attempt: u32) -> Duration {
         let random = &mut self.state.lock().unwrap().random;
         RetryPolicy::default().wait_after_refusal(attempt, random)
+    }
+}
+
+impl WireState {
+    fn reserve(&mut self, link: &Link, bytes: f64) -> Instant {
+        let begins = self.busy_until.max(Instant::now());
+        self.busy_until = begins + seconds(bytes / link.bytes_per_s);
+        self.busy_until
     }
 }
 

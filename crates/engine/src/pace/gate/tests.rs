@@ -119,13 +119,13 @@ async fn a_bandwidth_limits_the_requests_in_flight() {
     assert!(poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready());
 }
 
-/// Returns whether the ramp doubles the limit within five seconds of growing goodput. `ended`: a
-/// request that succeeded before.
-async fn is_ramped_up(ended: Option<Success>) -> bool {
+/// Returns the limit after five seconds of growing goodput with every slot taken, or as soon as it
+/// has changed. `successes` come before.
+async fn ramped_up(concurrency: Concurrency, successes: &[Success]) -> (u32, u32) {
     let meter = Meter::default();
-    let gate = Gate::limited(64.into(), meter.clone(), BufferPool::new(u64::MAX));
-    if let Some(success) = ended {
-        gate.enter().await.succeeded(success);
+    let gate = Gate::limited(concurrency, meter.clone(), BufferPool::new(u64::MAX));
+    for success in successes {
+        gate.enter().await.succeeded(*success);
     }
     let before = gate.allowed();
     let _passes = futures_util::future::join_all((0..before).map(|_| gate.enter())).await;
@@ -134,17 +134,27 @@ async fn is_ramped_up(ended: Option<Success>) -> bool {
         meter.add(1_000_000 * quarter);
         let _ = timeout(MEASURES_EVERY, &mut waiting).await;
         if gate.allowed() != before {
-            return gate.allowed() == 2 * before;
+            break;
         }
     }
-    false
+    (before, gate.allowed())
 }
 
-/// Each part that arrives raises the limit; the ramp would raise it a second time.
+const PART: Success = Success::Part { attempt: 1 };
+
+/// Parts that take 20 seconds raised the limit by two each, and nothing else did: sixteen were in
+/// flight after half a minute.
 #[tokio::test(start_paused = true)]
-async fn the_first_part_that_arrives_ends_the_ramp() {
-    assert!(is_ramped_up(None).await);
-    assert!(is_ramped_up(Some(Success::Short)).await, "a Create says nothing about parts");
-    assert!(!is_ramped_up(Some(Success::Part { attempt: 1 })).await);
-    assert!(!is_ramped_up(Some(Success::Stream)).await);
+async fn the_limit_is_doubled_between_slow_parts() {
+    assert_eq!(ramped_up(64.into(), &[]).await, (2, 4));
+    assert_eq!(ramped_up(64.into(), &[Success::Short]).await, (4, 8));
+    assert_eq!(ramped_up(64.into(), &[PART]).await, (4, 8));
+}
+
+/// What the link is worth is measured as soon as parts arrive.
+#[tokio::test(start_paused = true)]
+async fn the_first_part_that_arrives_leaves_an_adaptive_limit_to_its_measurements() {
+    let adaptive = Concurrency::default();
+    assert_eq!(ramped_up(adaptive, &[Success::Short; 31]).await, (16, 32));
+    assert_eq!(ramped_up(adaptive, &[PART; 31]).await, (16, 16));
 }
