@@ -23,7 +23,7 @@ use bytes::Bytes;
 use haul_parts::lanes::{LaneInput, Md5Lanes, Md5Stream};
 
 use self::measured::LANES;
-use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
+use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_HELD_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
 /// The maximum bytes that a caller hashes itself at the end of a part, which is cheaper than waking
@@ -139,10 +139,9 @@ impl Shared {
             })
             .collect();
         self.lanes().update(&mut jobs);
-        let hashed_bytes = step * jobs.len();
-        group.iter_mut().for_each(|member| member.waiting.advance(step));
+        let freed_bytes = group.iter_mut().map(|member| member.waiting.advance(step)).sum();
         let mut parts = self.parts();
-        parts.give_back(group, hashed_bytes);
+        parts.give_back(group, freed_bytes);
         self.hashed.notify_all();
         parts
     }
@@ -153,7 +152,7 @@ impl PartMd5 {
     /// many bytes are held.
     pub(crate) fn take(&mut self, block: Bytes) {
         let mut parts = self.shared.parts();
-        parts.waiting_bytes += block.len();
+        parts.held_bytes += block.len();
         let enough = if parts.by_number.len() == 1 {
             ONLY_PART_WAITING_ENOUGH_BYTES
         } else {
@@ -167,14 +166,13 @@ impl PartMd5 {
             part.urgency = Urgency::Full;
         }
         if part.waiting.size_bytes >= COMPANY_WAITING_BYTES
-            || parts.waiting_bytes > POOL_WAITING_MAX_BYTES
+            || parts.held_bytes > POOL_HELD_MAX_BYTES
         {
             self.shared.call(&mut parts);
         }
         let since = Instant::now();
         let mut limit_bytes = PART_WAITING_MAX_BYTES;
-        while parts.waiting_bytes > POOL_WAITING_MAX_BYTES
-            || parts.waiting_of(self.number) > limit_bytes
+        while parts.held_bytes > POOL_HELD_MAX_BYTES || parts.waiting_of(self.number) > limit_bytes
         {
             parts = self.shared.wait(parts, since);
             if since.elapsed() >= PATIENCE {
@@ -210,7 +208,7 @@ impl PartMd5 {
             let part = parts.by_number.get_mut(&self.number)?;
             if let Some(mut md5) = part.md5.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
                 let little = std::mem::take(&mut part.waiting);
-                parts.waiting_bytes -= little.size_bytes;
+                parts.held_bytes -= little.held_bytes();
                 drop(parts);
                 little.blocks.iter().for_each(|block| md5.update(block));
                 return Some(md5);
@@ -228,7 +226,7 @@ impl Drop for PartMd5 {
     fn drop(&mut self) {
         let mut parts = self.shared.parts();
         if let Some(part) = parts.by_number.remove(&self.number) {
-            parts.waiting_bytes -= part.waiting.size_bytes;
+            parts.held_bytes -= part.waiting.held_bytes();
             self.shared.hashed.notify_all();
         }
     }
@@ -236,6 +234,8 @@ impl Drop for PartMd5 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use haul_parts::lanes::Choice;
     use haul_parts::{ChecksumAlgorithm, Hasher};
     use proptest::prelude::*;
@@ -269,11 +269,11 @@ mod tests {
     }
 
     /// Waits until no part is being hashed, including dropped ones, and returns the parts. The
-    /// number of waiting bytes then equals the counted one.
+    /// memory of their blocks then equals the counted one.
     fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
-            let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
-            parts.waiting_bytes != waiting
+            let held = parts.by_number.values().map(|part| part.waiting.held_bytes());
+            parts.held_bytes != held.sum::<usize>()
                 || parts.by_number.values().any(|part| part.md5.is_none())
         };
         let limit = Duration::from_secs(20);
@@ -306,12 +306,12 @@ mod tests {
                     }
                     Step::Drop(index) => parts[index] = (pool.part(), Vec::new()),
                 }
-                prop_assert!(at_rest(&pool).waiting_bytes <= POOL_WAITING_MAX_BYTES);
+                prop_assert!(at_rest(&pool).held_bytes <= POOL_HELD_MAX_BYTES);
             }
             for (part, bytes) in parts {
                 prop_assert_eq!(part.finish(), md5(&bytes));
             }
-            prop_assert_eq!(at_rest(&pool).waiting_bytes, 0);
+            prop_assert_eq!(at_rest(&pool).held_bytes, 0);
         }
     }
 
@@ -340,7 +340,7 @@ mod tests {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let parts = at_rest(&pool);
         assert!(parts.by_number.is_empty());
-        assert_eq!(parts.waiting_bytes, 0);
+        assert_eq!(parts.held_bytes, 0);
     }
 
     /// Simulates a machine that leaves the threads no time.
@@ -353,7 +353,7 @@ mod tests {
         let blocks = 2 * (PART_WAITING_MAX_BYTES >> 20);
         for _ in 0..blocks {
             part.take(block.clone());
-            assert!(pool.shared.parts().waiting_bytes <= PART_WAITING_MAX_BYTES);
+            assert!(pool.shared.parts().waiting_of(part.number) <= PART_WAITING_MAX_BYTES);
         }
         assert_eq!(part.finish(), md5(&block.repeat(blocks)));
     }
@@ -369,7 +369,7 @@ mod tests {
         pool.shared.parts().threads = Threads::Running;
         let block = Bytes::from(vec![7; 1 << 20]);
         // Together more than the pool holds, each less than makes a part urgent.
-        let blocks = 1 + POOL_WAITING_MAX_BYTES / (3 << 20);
+        let blocks = 1 + POOL_HELD_MAX_BYTES / (3 << 20);
         assert!(blocks << 20 < PART_WAITING_ENOUGH_BYTES);
         let mut parts = [(); 3].map(|()| pool.part());
         let (done, is_done) = std::sync::mpsc::channel();
@@ -391,7 +391,42 @@ mod tests {
         for round in 0..8 {
             for part in &mut parts {
                 part.take(Bytes::from(vec![round; 64 << 10]));
-                assert!(pool.shared.parts().waiting_bytes <= POOL_WAITING_MAX_BYTES);
+                assert!(pool.shared.parts().held_bytes <= POOL_HELD_MAX_BYTES);
+            }
+        }
+    }
+    /// A block that counts those in memory.
+    struct Counted(Vec<u8>, Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_sub(self.0.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Two hundred uploads held as many blocks of a MiB, of which little was still to be hashed:
+    /// `haul serve` took 300 MiB, and more with more connections.
+    #[test]
+    fn the_memory_of_blocks_is_bounded_for_any_number_of_parts() {
+        let pool = Md5Pool::default();
+        let mut parts: Vec<PartMd5> = (0..100).map(|_| pool.part()).collect();
+        let held = Arc::new(AtomicUsize::new(0));
+        let block = |length| {
+            Arc::clone(&held).fetch_add(length, Ordering::Relaxed);
+            Bytes::from_owner(Counted(vec![7; length], Arc::clone(&held)))
+        };
+        for round in 0..3 {
+            for (number, part) in parts.iter_mut().enumerate() {
+                // Groups advance to the end of their shortest block.
+                part.take(block((1 << 20) - 4096 * (number % 50) * (round + 1)));
+                let held_bytes = held.load(Ordering::Relaxed);
+                assert!(held_bytes <= POOL_HELD_MAX_BYTES, "{} MiB", held_bytes >> 20);
             }
         }
     }

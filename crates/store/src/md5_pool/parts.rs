@@ -10,13 +10,15 @@ use super::threads::Threads;
 
 /// A part with this many waiting bytes may join a group.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
-/// The maximum bytes that wait in all parts together.
-pub(super) const POOL_WAITING_MAX_BYTES: usize = 24 << 20;
+/// The maximum memory of the blocks that wait in all parts together.
+pub(super) const POOL_HELD_MAX_BYTES: usize = 24 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) next: u64,
-    pub(super) waiting_bytes: usize,
+    /// The memory of all blocks. A block is whole memory until its last byte is hashed: of two
+    /// hundred parts, each may have one of which little is left.
+    pub(super) held_bytes: usize,
     pub(super) by_number: BTreeMap<u64, Part>,
     pub(super) threads: Threads,
 }
@@ -45,6 +47,8 @@ pub(super) enum Urgency {
 pub(super) struct Waiting {
     pub(super) blocks: VecDeque<Bytes>,
     pub(super) size_bytes: usize,
+    /// The bytes of the first block that are hashed already.
+    hashed_bytes: usize,
 }
 
 /// A part that is taken out of the pool while a thread advances it.
@@ -66,14 +70,24 @@ impl Waiting {
         self.blocks.front().map_or(&[], |block| block)
     }
 
-    pub(super) fn advance(&mut self, count: usize) {
+    /// Returns the memory of the blocks.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.hashed_bytes + self.size_bytes
+    }
+
+    /// Takes away hashed bytes of the first block; returns the memory that this frees.
+    pub(super) fn advance(&mut self, count: usize) -> usize {
+        let held_bytes = self.held_bytes();
         self.size_bytes -= count;
+        self.hashed_bytes += count;
         if let Some(block) = self.blocks.front_mut() {
             block.advance(count);
             if block.is_empty() {
                 self.blocks.pop_front();
+                self.hashed_bytes = 0;
             }
         }
+        held_bytes - self.held_bytes()
     }
 }
 
@@ -87,7 +101,7 @@ impl Parts {
 
     /// Returns whether there is a group that is worth advancing now.
     pub(super) fn is_group_due(&self, lanes: usize) -> bool {
-        let is_full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
+        let is_full = self.held_bytes > POOL_HELD_MAX_BYTES;
         let (mut any, mut urgent, mut company) = (false, false, 0);
         for (_, part) in self.ready() {
             any = true;
@@ -130,8 +144,9 @@ impl Parts {
         self.by_number.get(&number).map_or(0, |part| part.waiting.size_bytes)
     }
 
-    pub(super) fn give_back(&mut self, group: Vec<Member>, hashed_bytes: usize) {
-        self.waiting_bytes -= hashed_bytes;
+    /// Takes parts back that were advanced, which has freed this memory.
+    pub(super) fn give_back(&mut self, group: Vec<Member>, freed_bytes: usize) {
+        self.held_bytes -= freed_bytes;
         for mut member in group {
             match self.by_number.get_mut(&member.number) {
                 Some(part) => {
@@ -146,8 +161,8 @@ impl Parts {
                     part.md5 = Some(member.md5);
                     part.waiting = member.waiting;
                 }
-                // The part was dropped in between; its remaining bytes were counted until now.
-                None => self.waiting_bytes -= member.waiting.size_bytes,
+                // The part was dropped in between; its remaining blocks were counted until now.
+                None => self.held_bytes -= member.waiting.held_bytes(),
             }
         }
     }
@@ -165,7 +180,7 @@ mod tests {
             let mut part = Part { md5: Some(Md5Stream::new()), ..Part::default() };
             part.waiting.push(vec![0; *bytes].into());
             part.urgency = *urgency;
-            parts.waiting_bytes += bytes;
+            parts.held_bytes += bytes;
             parts.by_number.insert(number, part);
         }
         parts
@@ -181,8 +196,8 @@ mod tests {
             (vec![some, some, some], true),
             (vec![few, (1, Urgency::Ending)], true),
             (vec![few, (0, Urgency::Ending)], false),
-            (vec![(POOL_WAITING_MAX_BYTES, Urgency::None)], false),
-            (vec![(POOL_WAITING_MAX_BYTES, Urgency::None), (1, Urgency::None)], true),
+            (vec![(POOL_HELD_MAX_BYTES, Urgency::None)], false),
+            (vec![(POOL_HELD_MAX_BYTES, Urgency::None), (1, Urgency::None)], true),
         ] {
             let mut parts = parts(&waiting);
             assert_eq!(parts.is_group_due(LANES), expected, "{waiting:?}");
