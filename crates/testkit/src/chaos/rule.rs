@@ -18,7 +18,8 @@ pub enum Fault {
         /// The delay between the arrival of the request and the response.
         after: Duration,
     },
-    /// The request waits in the proxy until [`super::ChaosProxy::release`].
+    /// The request waits in the proxy until [`super::ChaosProxy::release`], which also ends the
+    /// rule.
     Hold,
     /// While the store works, the client gets a head and then blanks, as AWS sends during Complete.
     KeepAlive {
@@ -165,10 +166,14 @@ impl Rule {
         self
     }
 
-    /// Restricts the rule to requests with this part number.
+    /// Restricts the rule to requests with this part number. A part that is held is held as often
+    /// as it is sent: on a slow machine, a hedge would bring it to the store meanwhile.
     #[must_use]
     pub fn part(mut self, part_number: u32) -> Self {
         self.part_number = Some(part_number);
+        if self.fault == Fault::Hold {
+            self.times = u64::MAX;
+        }
         self
     }
 
