@@ -332,6 +332,7 @@ impl EffortArgs {
                 ..defaults.retry
             },
             bandwidth: bandwidth::shared(),
+            writes_in_place: true,
         }
     }
 }

@@ -48,6 +48,8 @@ use crate::output::{Mode, Shown, paint};
 /// The minimum number of worker threads. Tasks mostly wait for the network; computation and file
 /// reads have their own threads.
 const WORKER_THREADS_MIN: usize = 2;
+/// The minimum for all commands but `serve`: of a download, some threads wait for the disk.
+const WORKER_THREADS_MIN_OF_CLIENTS: usize = 4;
 const WORKER_THREADS_MAX: usize = 8;
 /// The maximum number of threads for blocking work: reading, writing and hashing files. More would
 /// not be faster, and each costs memory.
@@ -86,8 +88,12 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let least = match cli.command {
+        Command::Serve(_) => WORKER_THREADS_MIN,
+        _ => WORKER_THREADS_MIN_OF_CLIENTS,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.clamp(WORKER_THREADS_MIN, WORKER_THREADS_MAX))
+        .worker_threads(cores.clamp(least, WORKER_THREADS_MAX))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()?;

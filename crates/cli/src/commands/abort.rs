@@ -36,7 +36,7 @@ struct Skipped<'a> {
 /// Removes the transfers of the arguments, one after the other.
 pub(crate) async fn run(args: &StoreArgs, what: &AbortArgs, mode: Mode) -> anyhow::Result<Exit> {
     if what.all {
-        return all(args, mode).await;
+        return Box::pin(all(args, mode)).await;
     }
     if what.upload_id.is_some() && what.what.len() > 1 {
         return Err(Usage::new(

@@ -21,6 +21,11 @@ pub struct EngineOptions {
     /// The limit on bytes per second of all transfers together, in both directions. Keep a clone to
     /// change it while they run; give one to several engines to share it among them.
     pub bandwidth: Bandwidth,
+    /// Whether the worker threads of the tokio runtime may write to the disk what they have
+    /// received, as long as a MiB takes three milliseconds at most, on average. A download then
+    /// takes a fifth less CPU, but other tasks of the runtime wait meanwhile, and until the end of
+    /// a write if the disk hangs. Default: false, blocking threads write.
+    pub writes_in_place: bool,
 }
 
 impl Default for EngineOptions {
@@ -30,6 +35,7 @@ impl Default for EngineOptions {
             memory_budget_bytes: DEFAULT_BUDGET_BYTES,
             retry: RetryPolicy::default(),
             bandwidth: Bandwidth::default(),
+            writes_in_place: false,
         }
     }
 }
@@ -43,6 +49,7 @@ pub struct Resources {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) meter: Meter,
+    pub(crate) writes_in_place: bool,
     /// The number of running transfers.
     running: watch::Sender<usize>,
 }
@@ -62,6 +69,7 @@ impl Resources {
             budget: RetryBudget::new(&options.retry, options.concurrency.most()),
             retry: options.retry,
             meter,
+            writes_in_place: options.writes_in_place,
             running: watch::Sender::new(0),
         }
     }

@@ -33,12 +33,12 @@ use crate::transfer::hedge::Hedging;
 /// The time to wait for the end of a body whose last byte has arrived.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Bytes that are collected before a blocking thread writes and hashes them.
+/// Bytes of a range that are collected before they are written.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// The ranges in flight up to which blocks are collected; with more, single slices are written, so
-/// that 64 ranges take no more memory than sixteen.
-const BLOCKS_MAX: u32 = 16;
+/// The ranges in flight up to which whole blocks are collected. More ranges collect shorter ones,
+/// so that 64 take no more memory than sixteen.
+const WHOLE_BLOCKS_MAX: u64 = 16;
 
 /// The state that all pieces of one download share.
 pub(super) struct Fetcher {
@@ -287,9 +287,11 @@ impl Fetcher {
         }
     }
 
-    /// Returns the number of bytes that are collected now before they are written.
+    /// Returns the number of bytes that are collected now before they are written: whole slices.
     fn block_bytes(&self) -> u64 {
-        if self.progress.in_flight() > BLOCKS_MAX { SLICE_BYTES as u64 } else { BLOCK_BYTES }
+        let slice = SLICE_BYTES as u64;
+        let share = WHOLE_BLOCKS_MAX * BLOCK_BYTES / u64::from(self.progress.in_flight().max(1));
+        (share / slice * slice).clamp(slice, BLOCK_BYTES)
     }
 
     /// Returns whether a body has more bytes than the piece. The store may not end it at once, so
@@ -303,8 +305,7 @@ impl Fetcher {
     /// Writes the collected bytes to their destination.
     async fn write(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
         let RangeTarget::File(file) = &self.target else {
-            self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
-            begun.done_bytes = begun.arrived_bytes;
+            self.wrote(begun);
             return Ok(());
         };
         if begun.kept.len() == 0 {
@@ -312,8 +313,18 @@ impl Fetcher {
         }
         let next = Kept::at(piece.offset_bytes + begun.arrived_bytes);
         let kept = std::mem::replace(&mut begun.kept, next).finish();
-        let file = Arc::clone(file);
         let offset_bytes = piece.offset_bytes + begun.done_bytes;
+        let unwritable = |source| {
+            FetchFailure::from(Error::TargetUnwritable { path: self.path.clone(), source })
+        };
+        if self.hashes_at_once
+            && let Some(written) = file.write_here(&kept, offset_bytes)
+        {
+            written.map_err(unwritable)?;
+            self.wrote(begun);
+            return Ok(());
+        }
+        let file = Arc::clone(file);
         let mut unhashed = (!self.hashes_at_once)
             .then(|| std::mem::replace(&mut begun.hasher, MultiHasher::new([])));
         let written = tokio::task::spawn_blocking(move || {
@@ -323,14 +334,17 @@ impl Fetcher {
             file.write(&kept, offset_bytes).map(|()| unhashed)
         });
         let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
-        let hasher = written
-            .map_err(|source| Error::TargetUnwritable { path: self.path.clone(), source })?;
-        if let Some(hasher) = hasher {
+        if let Some(hasher) = written.map_err(unwritable)? {
             begun.hasher = hasher;
         }
+        self.wrote(begun);
+        Ok(())
+    }
+
+    /// Counts all bytes that have arrived as written.
+    fn wrote(&self, begun: &mut Begun) {
         self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
         begun.done_bytes = begun.arrived_bytes;
-        Ok(())
     }
 
     /// Handles a refused `If-Match`: either the object is another version, or a proxy changes

@@ -12,6 +12,7 @@ pub(in crate::transfer) mod destination;
 mod fetch;
 mod frontier;
 mod in_order;
+mod in_place;
 mod kept;
 pub(in crate::transfer) mod modified;
 mod one_stream;

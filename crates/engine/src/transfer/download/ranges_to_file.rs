@@ -66,7 +66,10 @@ impl Context {
         let written = match proof {
             // The file is read back for hashing, so it is written through the page cache.
             Proof::InOrder => TargetFile::cached(&file),
-            Proof::Combined | Proof::Parts => TargetFile::past_the_cache(&file, temporary.path()),
+            Proof::Combined | Proof::Parts => {
+                let target = TargetFile::past_the_cache(&file, temporary.path());
+                if self.resources.writes_in_place { target.written_in_place() } else { target }
+            }
         };
         let fetcher = Arc::new(Fetcher::new(
             self,

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::destination::same_file;
+use super::in_place::InPlace;
 use crate::body::SLICE_ALIGNMENT;
 
 pub(super) struct TargetFile {
@@ -24,6 +25,7 @@ pub(super) struct TargetFile {
     refused: AtomicBool,
     /// Serialises writers that use the page cache: concurrent ones would spin in the kernel.
     turn: Mutex<()>,
+    in_place: InPlace,
 }
 
 impl TargetFile {
@@ -35,6 +37,7 @@ impl TargetFile {
             direct: None,
             refused: AtomicBool::new(false),
             turn: Mutex::default(),
+            in_place: InPlace::new(false),
         }
     }
 
@@ -43,8 +46,28 @@ impl TargetFile {
         Self { direct: open_direct(file, path).ok(), ..Self::cached(file) }
     }
 
+    /// Lets worker threads of the runtime write to the file, if it bypasses the page cache: one
+    /// that writes to the cache may have to wait until much else is written.
+    pub(super) fn written_in_place(self) -> Self {
+        if self.direct.is_some() { Self { in_place: InPlace::new(true), ..self } } else { self }
+    }
+
+    /// Writes bytes to their offset on this thread, a worker of the runtime; `None` if a blocking
+    /// thread has to.
+    pub(super) fn write_here(&self, slices: &[Bytes], offset_bytes: u64) -> Option<io::Result<()>> {
+        let is_direct = offset_bytes.is_multiple_of(SLICE_ALIGNMENT as u64)
+            && slices.iter().all(is_aligned)
+            && !self.refused.load(Ordering::Relaxed);
+        (is_direct && self.in_place.is_worth_it()).then(|| self.write(slices, offset_bytes))
+    }
+
     /// Writes bytes to their offset. Blocks.
     pub(super) fn write(&self, slices: &[Bytes], offset_bytes: u64) -> io::Result<()> {
+        let bytes = slices.iter().map(|slice| slice.len() as u64).sum();
+        self.in_place.measured(bytes, || self.write_measured(slices, offset_bytes))
+    }
+
+    fn write_measured(&self, slices: &[Bytes], offset_bytes: u64) -> io::Result<()> {
         let mut at = offset_bytes;
         let mut slices = slices;
         if let Some(direct) = &self.direct
