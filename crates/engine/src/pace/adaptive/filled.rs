@@ -28,11 +28,25 @@ pub(super) const HOLD: Span = Span { settle: Duration::ZERO, measure: Duration::
 /// The maximum time between two readings of one measurement: a longer pause may have had gaps.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// The goodput, relative to that of the second half of the time to settle, below which it counts as
+/// falling.
+const FALLING: f64 = 0.8;
+
+/// A goodput by the clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) bytes_per_s: f64,
+    /// Whether it was clearly higher just before: then it is higher than it will be.
+    pub(super) falls: bool,
+}
+
 /// A measurement that is under way, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     /// The time since which every slot is taken.
     full_since: Option<Duration>,
+    /// The middle of the time to settle.
+    half_settled: Option<Reading>,
     /// The beginning of what is counted.
     since: Option<Reading>,
     last: Duration,
@@ -40,8 +54,8 @@ pub(super) struct Filled {
 
 impl Filled {
     /// Takes a reading into account, while transfers wait for a slot; `is_full`: the requests in
-    /// flight are as many as the limit. Returns the bytes per second when `span` has passed.
-    pub(super) fn reading(&mut self, now: Reading, is_full: bool, span: Span) -> Option<f64> {
+    /// flight are as many as the limit. Returns the goodput when `span` has passed.
+    pub(super) fn reading(&mut self, now: Reading, is_full: bool, span: Span) -> Option<Measured> {
         if !is_full || now.at.saturating_sub(self.last) > PAUSE_MAX {
             self.restart();
         }
@@ -50,7 +64,11 @@ impl Filled {
             return None;
         }
         let full_since = *self.full_since.get_or_insert(now.at);
-        if now.at.saturating_sub(full_since) < span.settle {
+        let full = now.at.saturating_sub(full_since);
+        if full >= span.settle / 2 {
+            self.half_settled.get_or_insert(now);
+        }
+        if full < span.settle {
             return None;
         }
         let since = *self.since.get_or_insert(now);
@@ -58,16 +76,25 @@ impl Filled {
         if passed < span.measure {
             return None;
         }
+        let bytes_per_s = rate(since, now).unwrap_or(0.0);
+        let settling = self.half_settled.and_then(|half| rate(half, since));
+        let falls = settling.is_some_and(|settling| bytes_per_s < settling * FALLING);
         self.restart();
-        #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
-        let bytes = now.moved_bytes.saturating_sub(since.moved_bytes) as f64;
-        Some(bytes / passed.as_secs_f64())
+        Some(Measured { bytes_per_s, falls })
     }
 
     /// Starts over: the limit has changed, or was measured.
     pub(super) fn restart(&mut self) {
-        (self.full_since, self.since) = (None, None);
+        *self = Self { last: self.last, ..Self::default() };
     }
+}
+
+/// Returns the bytes per second between two readings, if any time is between them.
+fn rate(since: Reading, until: Reading) -> Option<f64> {
+    let time = until.at.saturating_sub(since.at);
+    #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
+    let bytes = until.moved_bytes.saturating_sub(since.moved_bytes) as f64;
+    (!time.is_zero()).then(|| bytes / time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -80,8 +107,8 @@ mod tests {
         let mut filled = Filled::default();
         let goodput_at = |(at_ms, is_full): &(u64, bool)| {
             let now = Reading { at: Duration::from_millis(*at_ms), moved_bytes: at_ms * 1000 };
-            let goodput = filled.reading(now, *is_full, span)?;
-            assert!((goodput - 1e6).abs() < 1.0, "{goodput}");
+            let measured = filled.reading(now, *is_full, span)?;
+            assert!((measured.bytes_per_s - 1e6).abs() < 1.0 && !measured.falls, "{measured:?}");
             Some(*at_ms)
         };
         readings.iter().filter_map(goodput_at).collect()
@@ -103,5 +130,20 @@ mod tests {
         let paused = |step: u64| (step * 250 + if step < 20 { 0 } else { 1_500 }, true);
         let readings: Vec<_> = (0..50).map(paused).collect();
         assert_eq!(measured_at(&readings, HOLD), [12_500], "6,500 ms are the first that count");
+    }
+    #[test]
+    fn a_goodput_that_was_higher_before_falls() {
+        for (early, expected) in [(1, false), (2, true)] {
+            let mut filled = Filled::default();
+            let mut moved_bytes = 0;
+            let mut last = None;
+            for step in 0..=28_u64 {
+                let now = Reading { at: Duration::from_millis(step * 250), moved_bytes };
+                last = filled.reading(now, true, CLIMB).or(last);
+                // The first two seconds fill buffers, whatever they move.
+                moved_bytes += [9, early, 1, 1][usize::try_from(step / 8).unwrap()] * 1_000_000;
+            }
+            assert_eq!(last.unwrap().falls, expected);
+        }
     }
 }

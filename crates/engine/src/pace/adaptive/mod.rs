@@ -15,6 +15,7 @@
 //! group. Convergence is tested on simulated links in `simulation.rs`; the choice is explained in
 //! `docs/decisions`.
 
+mod decide;
 mod filled;
 #[cfg(test)]
 mod plot;
@@ -27,9 +28,6 @@ use std::time::Duration;
 
 use self::filled::{CLIMB, Filled, HOLD};
 
-/// The lowest limit that a measurement may choose. Below it, one late answer looks like a knee.
-const LEAST: u32 = 4;
-
 /// The minimum number of requests in an epoch.
 const EPOCH_REQUESTS_MIN: u32 = 16;
 
@@ -37,36 +35,11 @@ const EPOCH_REQUESTS_MIN: u32 = 16;
 /// end together, and one round of them may contain two ends.
 const EPOCH_ROUNDS: u32 = 2;
 
-/// The growth of the goodput, relative to the growth of the limit, from which a higher limit stays.
-///
-/// On a free link both grow alike, up to the limit that fills it. On a full link that others share,
-/// more requests only take from the others: of `n` equal transfers, the growth is `1 - 1/n` at
-/// most. Two of them hardly outbid each other, and one that has less than half of theirs gets more.
-const GROWTH_MIN: f64 = 0.5;
-
-/// The gain of a higher limit, below which nothing between it and the limit before is tried.
-const GAIN_MIN: f64 = 1.05;
-
 /// The minimum time of an epoch: in a shorter one, the bytes that wait in buffers count too much.
 const EPOCH_MIN: Duration = Duration::from_millis(100);
 
-/// The goodput of a lower limit, relative to the best, from which it stays.
-const LOSS_MAX: f64 = 0.97;
-
-/// The change of a held limit's goodput, down or up, after which the link counts as another one.
-const CHANGED: f64 = 0.75;
-
-/// The goodput of a held limit, relative to what a failed probe was compared with, below which the
-/// probe was compared with too much. New connections that lose packets now and then send faster
-/// than they will for ten seconds and more, and the limit that they raised was measured meanwhile.
-const OVERRATED: f64 = 0.9;
-
-/// The weight of a new epoch in the goodput that a held limit is known for.
-const NEWEST_WEIGHT: f64 = 0.25;
-
 /// The epochs between two probes: few at first, doubled by each probe that finds nothing.
 const HOLD_EPOCHS_MIN: u32 = 4;
-const HOLD_EPOCHS_MAX: u32 = 64;
 
 /// The time, and the bytes that had crossed the network by then.
 #[derive(Clone, Copy, Debug)]
@@ -107,12 +80,17 @@ pub struct Controller {
     hold_epochs: u32,
     /// Whether the next epoch of a held limit is the first one after a probe.
     is_after_probe: bool,
+    /// The limit to measure next, if the held one moves again what it was known for.
+    between: Option<u32>,
     /// Whether a probe was repeated since the limit was last held for long.
     was_repeated: bool,
     /// The short requests since the last part.
     short: u32,
     /// Whether the last measurement ended by the clock, because parts are slow.
     is_slow: bool,
+    /// Whether the goodput fell in the last measurement: then the next one that is higher has to
+    /// gain little, because the link has carried more.
+    falls: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,9 +133,11 @@ impl Controller {
             known: 0.0,
             hold_epochs: HOLD_EPOCHS_MIN,
             is_after_probe: false,
+            between: None,
             was_repeated: false,
             short: 0,
             is_slow: false,
+            falls: false,
         }
     }
 
@@ -204,7 +184,7 @@ impl Controller {
             let bytes = sample.ended.moved_bytes.saturating_sub(since.moved_bytes) as f64;
             // A store may copy parts itself: then no byte crosses the network.
             if bytes > 0.0 {
-                self.is_slow = false;
+                (self.is_slow, self.falls) = (false, false);
                 self.measured(bytes / time.as_secs_f64());
             }
             self.begin_epoch(sample.ended.at);
@@ -220,9 +200,10 @@ impl Controller {
             Phase::Hold { .. } | Phase::Down { .. } => HOLD,
         };
         if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, span) {
-            if goodput > 0.0 {
+            if goodput.bytes_per_s > 0.0 {
                 self.is_slow = true;
-                self.measured(goodput);
+                self.measured(goodput.bytes_per_s);
+                self.falls = goodput.falls;
             }
             self.begin_epoch(now.at);
         }
@@ -265,130 +246,5 @@ impl Controller {
         self.known = 0.0;
         self.hold();
         self.begin_epoch(now);
-    }
-
-    /// Decides after an epoch.
-    fn measured(&mut self, goodput: f64) {
-        let gain = goodput / self.known;
-        match self.phase {
-            Phase::Hold { .. }
-                if self.known > 0.0 && !(CHANGED..=1.0 / CHANGED).contains(&gain) =>
-            {
-                self.known = goodput;
-                self.hold_epochs = HOLD_EPOCHS_MIN;
-                self.probe_up(false);
-            }
-            Phase::Hold { .. }
-                if self.known > 0.0
-                    && self.is_after_probe
-                    && gain < OVERRATED
-                    && !self.was_repeated =>
-            {
-                self.known = goodput;
-                self.was_repeated = true;
-                self.probe_up(false);
-            }
-            Phase::Hold { epochs } => {
-                let weight = if self.known > 0.0 { NEWEST_WEIGHT } else { 1.0 };
-                self.known += (goodput - self.known) * weight;
-                self.is_after_probe = false;
-                match epochs.saturating_sub(1) {
-                    0 => {
-                        self.was_repeated = false;
-                        self.probe_up(false);
-                    }
-                    epochs => self.phase = Phase::Hold { epochs },
-                }
-            }
-            Phase::Up { back_to, .. } if gain >= self.gain_expected(back_to) => {
-                self.keep(goodput);
-                self.probe_up(true);
-            }
-            Phase::Up { back_to, climbed } => {
-                let between = (f64::from(back_to) * gain).round();
-                #[allow(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a limit"
-                )]
-                let between = between.min(f64::from(self.limit)) as u32;
-                if gain >= GAIN_MIN && between > back_to {
-                    self.limit = between;
-                    self.phase = Phase::Between { back_to };
-                } else {
-                    self.limit = back_to;
-                    // The limit below was measured on the way here.
-                    if climbed { self.hold() } else { self.probe_down() }
-                }
-            }
-            Phase::Between { back_to } if gain >= self.gain_expected(back_to) => {
-                self.keep(goodput);
-                self.probe_up(true);
-            }
-            Phase::Between { back_to } => {
-                self.limit = back_to;
-                self.hold();
-            }
-            Phase::Down { .. } if gain >= LOSS_MAX => {
-                self.known = self.known.max(goodput);
-                self.probe_down();
-            }
-            Phase::Down { back_to } => {
-                self.limit = back_to;
-                self.hold();
-            }
-        }
-    }
-
-    /// Returns the gain from which the current limit is better than the lower `back_to`.
-    fn gain_expected(&self, back_to: u32) -> f64 {
-        1.0 + GROWTH_MIN * (f64::from(self.limit) / f64::from(back_to) - 1.0)
-    }
-
-    /// Keeps a higher limit, which may not be the last one.
-    fn keep(&mut self, goodput: f64) {
-        self.known = goodput;
-        self.hold_epochs = HOLD_EPOCHS_MIN;
-    }
-
-    fn probe_up(&mut self, climbed: bool) {
-        let back_to = self.limit;
-        // A measurement of slow parts takes seconds, and the noise of connections that lose packets
-        // hides the gain of half a step.
-        let step = if self.is_slow { back_to } else { back_to / 2 };
-        self.limit = (back_to + step.max(1)).min(self.bound);
-        if self.limit > back_to {
-            self.phase = Phase::Up { back_to, climbed };
-        } else if climbed {
-            self.hold();
-        } else {
-            self.probe_down();
-        }
-    }
-
-    fn probe_down(&mut self) {
-        let back_to = self.limit;
-        let lower = (back_to - back_to / 4).max(LEAST);
-        if lower < back_to {
-            self.limit = lower;
-            self.phase = Phase::Down { back_to };
-        } else {
-            self.hold();
-        }
-    }
-
-    /// Measures the current limit as the first one.
-    fn restart(&mut self, now: Duration) {
-        self.known = 0.0;
-        self.hold_epochs = HOLD_EPOCHS_MIN;
-        self.phase = Phase::Hold { epochs: 1 };
-        self.begin_epoch(now);
-    }
-
-    /// Holds the limit, and longer each time.
-    fn hold(&mut self) {
-        self.is_after_probe = true;
-        self.phase = Phase::Hold { epochs: self.hold_epochs };
-        self.hold_epochs = (self.hold_epochs * 2).min(HOLD_EPOCHS_MAX);
     }
 }

@@ -248,15 +248,31 @@ fn limit_after(controller: &mut Controller, now: &mut Reading, bytes_per_s: u64)
     controller.limit()
 }
 
-/// Over 100 Mbit/s with 0.1 % of loss, 32 connections filled the link until they had all lost
-/// packets, 64 moved no more, and the limit stayed at 32, which then moved less.
-#[test]
-fn a_limit_that_was_measured_too_high_is_probed_again_once() {
+/// Measures limits by the clock at these goodputs, and returns the limits that follow each.
+fn limits_after(megabytes_per_s: &[u64]) -> Vec<u32> {
     let mut controller = Controller::new(16, 64);
     let mut now = Reading { at: Duration::ZERO, moved_bytes: 0 };
-    let mut limits = vec![];
-    for bytes_per_s in [48, 96, 96, 72, 96, 96, 96, 84] {
-        limits.push(limit_after(&mut controller, &mut now, bytes_per_s * 1_000_000));
-    }
-    assert_eq!(limits, [32, 64, 32, 64, 43, 64, 43, 43]);
+    let limit = |megabytes: &u64| limit_after(&mut controller, &mut now, megabytes * 1_000_000);
+    megabytes_per_s.iter().map(limit).collect()
+}
+
+/// Over 100 Mbit/s with 0.1 % of loss, sixteen connections moved 72 Mbit/s until they had all lost
+/// packets a few times, 32 moved too little more, and the limit stayed at sixteen, which then moved
+/// 48.
+#[test]
+fn a_limit_that_was_measured_too_high_is_probed_again_once() {
+    assert_eq!(limits_after(&[72, 90, 60, 96]), [32, 16, 32, 64]);
+    assert_eq!(limits_after(&[72, 90, 64, 84, 66, 57]), [32, 16, 32, 21, 16, 16]);
+}
+
+#[test]
+fn a_limit_between_is_measured_after_the_lower_one_is_confirmed() {
+    assert_eq!(limits_after(&[72, 90, 72, 84]), [32, 16, 20, 40]);
+}
+
+/// 32 had moved as much as 64 while its connections were new, and 85 Mbit/s of 96 later. Limits
+/// that are reached from above have no new connections.
+#[test]
+fn after_a_climb_by_the_clock_the_limit_is_found_from_above() {
+    assert_eq!(limits_after(&[48, 96, 96, 96, 96, 84]), [32, 64, 48, 36, 27, 36]);
 }
