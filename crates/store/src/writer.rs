@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
 
+use crate::block::BLOCK_BYTES;
 use crate::disk::{FileId, FolderId, StagedFile};
 use crate::md5_pool::PartMd5;
 use crate::meta::Extent;
@@ -71,8 +72,9 @@ impl PartWriter {
     }
 
     /// Writes the next bytes and may hold them for a while: their MD5 is computed together with
-    /// that of other parts, at a fraction of the cost. At most 16 MiB of a part, and 24 MiB of all
-    /// parts, are held. Whole [`Block`](crate::Block)s also take the shortest path to the disk.
+    /// that of other parts, at a fraction of the cost. At most 16 MiB of a part, and the memory of
+    /// 24 blocks of all parts, are held. Whole [`Block`](crate::Block)s also take the shortest path
+    /// to the disk.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
@@ -81,7 +83,8 @@ impl PartWriter {
             return Ok(());
         }
         self.append(&block)?;
-        self.md5.take(block);
+        let memory_bytes = block.len().max(BLOCK_BYTES);
+        self.md5.take(block, memory_bytes);
         Ok(())
     }
 

@@ -119,7 +119,7 @@ fn haul_serve_restarts_within_seconds_unnoticed() {
 #[test]
 fn haul_serve_stays_away_and_the_upload_pauses() {
     let mut scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS).always());
     let mut command = scene.command();
     let running = Running::start(command.args(["--max-attempts", "2"])).unwrap();
     scene.wait_for(|seen| all_arrived_but(PARTS, seen));

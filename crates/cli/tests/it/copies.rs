@@ -165,7 +165,7 @@ fn copy_of(scene: &Scene, target: &str) -> std::process::Command {
 /// part is held in front of the store.
 fn held_at_the_second_part(scene: &Scene, meanwhile: impl FnOnce()) -> Finished {
     succeed(&mut scene.command());
-    scene.proxy.add(Rule::on(Kind::UploadPartCopy, Fault::Hold).part(2));
+    scene.proxy.add(Rule::on(Kind::UploadPartCopy, Fault::Hold).part(2).always());
     let running = Running::start(&mut copy_of(scene, "copy")).unwrap();
     scene.wait_for(|seen| {
         seen.iter().any(|it| it.kind == Kind::UploadPartCopy && it.part_number == Some(2))

@@ -55,7 +55,7 @@ fn a_paused_upload_is_listed_resumed_and_forgotten() {
     let first = id(&listed);
 
     // While one process holds it, another one skips it.
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS).always());
     let mut resume = scene.world.haul(&scene.store);
     let running = Running::start(resume.args(["resume", &first, "--json"])).unwrap();
     scene.wait_for(|seen| seen.iter().any(|it| it.fault == Some(Fault::Hold)));

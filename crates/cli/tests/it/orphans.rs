@@ -62,7 +62,7 @@ fn exactly_the_orphans_go(scene: &Scene) {
 
     // The part is held in the proxy, because LocalStack keeps a part for ever once its first bytes
     // arrived.
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS).times(1));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
     let killed = Running::start(&mut scene.command()).unwrap();
     scene.wait_for(|seen| all_arrived_but(PARTS, seen));
     killed.kill(LIMIT).unwrap();

@@ -124,7 +124,7 @@ fn ctrl_c_ends_all_of_them() {
 fn uploads_held_by_another_process_are_reported() {
     let files = Files::new();
     let proxy = files.proxy();
-    proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(2));
+    proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(2).always());
     let sample = files.world.sample("file", 3 * PART);
     let url = format!("s3://{}/file", files.bucket);
     let mut command = copy(&files.world, &files.through(&proxy), &sample.path, &url);

@@ -107,7 +107,7 @@ impl Scene {
         meanwhile: impl FnOnce(&Self),
     ) -> Finished {
         let rule = Rule::on(held, Fault::Hold);
-        self.proxy.add(part.map_or_else(|| rule.clone(), |part| rule.clone().part(part)));
+        self.proxy.add(part.map_or_else(|| rule.clone(), |part| rule.clone().part(part).always()));
         let running = Running::start(&mut self.command()).unwrap();
         self.wait_for(|seen| seen.iter().any(|it| it.fault == Some(Fault::Hold)));
         meanwhile(self);

@@ -15,7 +15,7 @@ use crate::world::{LIMIT, copy, events, haul_binary, succeed};
 #[test]
 fn two_signals_at_once_are_one_request_to_pause() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS).always());
     let running = Running::start(&mut scene.command()).unwrap();
     scene.wait_for(|seen| all_arrived_but(PARTS, seen));
     running.signal(Signal::TERM).unwrap();

@@ -37,7 +37,7 @@ fn assert_noticed(scene: &Scene, file: &Path, write: impl FnOnce()) {
         command.args(["--part-size", "5MiB", "--concurrency", "3", "--json"]);
         command
     };
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS).always());
     let running = Running::start(&mut command()).unwrap();
     scene.wait_for(|seen| all_arrived_but(PARTS, seen));
     write();

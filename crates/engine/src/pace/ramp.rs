@@ -1,11 +1,11 @@
-//! Raises the number of requests at the start of an engine while its first parts are under way. No
-//! I/O, clock or tasks.
+//! Raises the number of requests at the start of an engine while parts are slow. No I/O, clock or
+//! tasks.
 //!
 //! The limit starts low and each success raises it ([`throttle`](super::throttle)): the first parts
 //! of a short transfer arrive early. Where loss limits each connection, the first part takes a
-//! minute, and so did each step. The ramp doubles the limit every four seconds instead, as long as
-//! that moves more bytes; above the ceiling of an adaptive limit it doubles that. The first success
-//! ends it, and so does a step of the controller.
+//! minute, and so did each step. The ramp doubles the limit every four seconds besides, as long as
+//! that moves more bytes; above the ceiling of an adaptive limit it doubles that, until a part has
+//! arrived. A refusal ends it, and so does a step of the controller.
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// The time that is measured after it. Together they are longer than the first parts take on most
 /// links.
 const MEASURE: Duration = Duration::from_secs(2);
+
+/// The maximum time between two readings of one measurement: a longer pause may have had gaps.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The growth of the goodput, relative to that of the limit, from which the limit is doubled again.
 const GROWTH_MIN: f64 = 0.25;
@@ -35,11 +38,15 @@ pub(super) struct Ramp {
     stepped: Duration,
     /// The beginning of what is measured.
     since: Option<Reading>,
+    last: Duration,
     measurements: u32,
     /// The bytes per second of this limit.
     measured: Option<f64>,
     /// The limit that was measured before this one, and its bytes per second.
     known: Option<(u32, f64)>,
+    /// Whether the limit was doubled because its goodput had fallen: a store that is slower the
+    /// more it is asked would be asked for more and more.
+    was_fallen: bool,
     has_ended: bool,
 }
 
@@ -50,9 +57,10 @@ impl Ramp {
         if self.has_ended {
             return false;
         }
-        if self.limit != limit {
+        if self.limit != limit || now.at.saturating_sub(self.last) > PAUSE_MAX {
             self.step(now.at, limit);
         }
+        self.last = now.at;
         if now.at.saturating_sub(self.stepped) < SETTLE {
             return false;
         }
@@ -72,16 +80,25 @@ impl Ramp {
     }
 
     /// Returns whether the link has room for more requests than now, which move `goodput`.
-    fn is_worth_more(&self, goodput: f64) -> bool {
+    fn is_worth_more(&mut self, goodput: f64) -> bool {
         let Some((limit, known)) = self.known else { return true };
         let growth = f64::from(self.limit) / f64::from(limit) - 1.0;
-        let has_fallen = self.measurements >= FALLEN_MEASUREMENTS_MIN && goodput < known * FALLEN;
-        goodput >= known * (1.0 + GROWTH_MIN * growth) || has_fallen
+        let has_grown = goodput >= known * (1.0 + GROWTH_MIN * growth);
+        let has_fallen = self.measurements >= FALLEN_MEASUREMENTS_MIN
+            && goodput < known * FALLEN
+            && !self.was_fallen;
+        if has_grown || has_fallen {
+            self.was_fallen = has_fallen;
+        }
+        has_grown || has_fallen
     }
 
+    /// Begins to measure `limit`: another one, or the same after a pause.
     fn step(&mut self, now: Duration, limit: u32) {
-        let known = self.measured.map(|goodput| (self.limit, goodput)).or(self.known);
-        *self = Self { limit, stepped: now, known, ..Self::default() };
+        let measured = self.measured.filter(|_| self.limit != limit);
+        let known = measured.map(|goodput| (self.limit, goodput)).or(self.known);
+        let was_fallen = self.was_fallen;
+        *self = Self { limit, stepped: now, known, was_fallen, ..Self::default() };
     }
 
     /// Ends the ramp: a request was refused, or measurements of the controller took over.
@@ -176,6 +193,14 @@ mod tests {
         assert_eq!(measured.after(&[40]), 8);
     }
 
+    #[test]
+    fn a_store_that_is_slower_the_more_it_is_asked_is_asked_for_more_once() {
+        let mut measured = Measured::new();
+        assert_eq!(measured.limits(&[100, 60]), [4, 4]);
+        assert_eq!(measured.after(&[60; 4]), 8);
+        assert_eq!(measured.after(&[40; 60]), 8);
+    }
+
     /// A success raises the limit by two. What was measured before is compared with it.
     #[test]
     fn a_limit_that_others_raise_is_measured_as_a_new_one() {
@@ -185,6 +210,16 @@ mod tests {
         assert_eq!(measured.limits(&[120]), [6], "110 and an eighth would be enough");
         measured.raise(8);
         assert_eq!(measured.limits(&[131]), [16]);
+    }
+
+    /// Between two transfers nothing moves, which says nothing about the link.
+    #[test]
+    fn a_pause_does_not_count() {
+        let mut measured = Measured::new();
+        assert_eq!(measured.limits(&[100, 110]), [4, 4]);
+        measured.now.at += Duration::from_secs(3600);
+        assert_eq!(measured.after(&[100; 20]), 4);
+        assert_eq!(measured.after(&[0; 10]), 8, "the same without a pause");
     }
 
     /// A store that does not answer at all gets no more requests.

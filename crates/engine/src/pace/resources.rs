@@ -22,9 +22,10 @@ pub struct EngineOptions {
     /// change it while they run; give one to several engines to share it among them.
     pub bandwidth: Bandwidth,
     /// Whether the worker threads of the tokio runtime may write to the disk what they have
-    /// received, as long as a MiB takes three milliseconds at most, on average. A download then
-    /// takes a fifth less CPU, but other tasks of the runtime wait meanwhile, and until the end of
-    /// a write if the disk hangs. Default: false, blocking threads write.
+    /// received, as long as the disk takes a MiB in three milliseconds at most, on average, from
+    /// all threads together. A download in ranges that is verified by a CRC then takes a sixth less
+    /// CPU, but other tasks of the runtime wait meanwhile, and until the end of a write if the disk
+    /// hangs. Default: false, blocking threads write.
     pub writes_in_place: bool,
 }
 

@@ -141,8 +141,8 @@ impl Throttle {
         }
     }
 
-    /// Doubles the limit at the start, before the first success. Returns whether it was doubled: at
-    /// the ceiling the start is over.
+    /// Doubles the limit at the start, until the ceiling is reached. Returns whether it was
+    /// doubled.
     pub fn doubled(&mut self) -> bool {
         if self.earned_at_start == 0 {
             return false;

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use haul_parts::lanes::{LaneInput, Md5Lanes, Md5Stream};
 
 use self::measured::LANES;
-use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_HELD_MAX_BYTES, Part, Parts, Urgency};
+use self::parts::{COMPANY_WAITING_BYTES, Held, Member, POOL_HELD_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
 /// The maximum bytes that a caller hashes itself at the end of a part, which is cheaper than waking
@@ -148,18 +148,21 @@ impl Shared {
 }
 
 impl PartMd5 {
-    /// Takes the next bytes and holds them until they are hashed, now or later. Blocks while too
-    /// many bytes are held.
-    pub(crate) fn take(&mut self, block: Bytes) {
+    /// Takes the next bytes and holds them until they are hashed, now or later: in a block that
+    /// keeps `memory_bytes`. Blocks while too much memory is held.
+    pub(crate) fn take(&mut self, bytes: Bytes, memory_bytes: usize) {
+        if bytes.is_empty() {
+            return;
+        }
         let mut parts = self.shared.parts();
-        parts.held_bytes += block.len();
+        parts.held_bytes += memory_bytes;
         let enough = if parts.by_number.len() == 1 {
             ONLY_PART_WAITING_ENOUGH_BYTES
         } else {
             PART_WAITING_ENOUGH_BYTES
         };
         let Some(part) = parts.by_number.get_mut(&self.number) else { return };
-        part.waiting.push(block);
+        part.waiting.push(Held { bytes, memory_bytes });
         // Bytes that are being hashed are not counted here; those left over return and are counted
         // then.
         if part.waiting.size_bytes > enough && part.urgency == Urgency::None {
@@ -208,9 +211,9 @@ impl PartMd5 {
             let part = parts.by_number.get_mut(&self.number)?;
             if let Some(mut md5) = part.md5.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
                 let little = std::mem::take(&mut part.waiting);
-                parts.held_bytes -= little.held_bytes();
+                parts.held_bytes -= little.held_bytes;
                 drop(parts);
-                little.blocks.iter().for_each(|block| md5.update(block));
+                little.blocks.iter().for_each(|block| md5.update(&block.bytes));
                 return Some(md5);
             }
             if part.urgency != Urgency::Ending {
@@ -226,7 +229,7 @@ impl Drop for PartMd5 {
     fn drop(&mut self) {
         let mut parts = self.shared.parts();
         if let Some(part) = parts.by_number.remove(&self.number) {
-            parts.held_bytes -= part.waiting.held_bytes();
+            parts.held_bytes -= part.waiting.held_bytes;
             self.shared.hashed.notify_all();
         }
     }
@@ -272,7 +275,7 @@ mod tests {
     /// memory of their blocks then equals the counted one.
     fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
-            let held = parts.by_number.values().map(|part| part.waiting.held_bytes());
+            let held = parts.by_number.values().map(|part| part.waiting.held_bytes);
             parts.held_bytes != held.sum::<usize>()
                 || parts.by_number.values().any(|part| part.md5.is_none())
         };
@@ -298,7 +301,8 @@ mod tests {
                 match step {
                     Step::Take(index, bytes) => {
                         parts[index].1.extend_from_slice(&bytes);
-                        parts[index].0.take(Bytes::from(bytes));
+                        let memory_bytes = bytes.len();
+                        parts[index].0.take(Bytes::from(bytes), memory_bytes);
                     }
                     Step::Update(index, bytes) => {
                         parts[index].1.extend_from_slice(&bytes);
@@ -327,7 +331,7 @@ mod tests {
                         let block = Bytes::from(vec![thread; 90_001 + 1000 * round]);
                         let whole = block.repeat(20 + usize::from(thread));
                         for _ in 0..20 + thread {
-                            part.take(block.clone());
+                            part.take(block.clone(), block.len());
                         }
                         // Drop some parts without finishing them.
                         if round % 3 < 2 {
@@ -352,7 +356,7 @@ mod tests {
         let block = Bytes::from(vec![7; 1 << 20]);
         let blocks = 2 * (PART_WAITING_MAX_BYTES >> 20);
         for _ in 0..blocks {
-            part.take(block.clone());
+            part.take(block.clone(), block.len());
             assert!(pool.shared.parts().waiting_of(part.number) <= PART_WAITING_MAX_BYTES);
         }
         assert_eq!(part.finish(), md5(&block.repeat(blocks)));
@@ -376,7 +380,7 @@ mod tests {
         let hashed = block.repeat(blocks);
         std::thread::spawn(move || {
             for part in &mut parts {
-                (0..blocks).for_each(|_| part.take(block.clone()));
+                (0..blocks).for_each(|_| part.take(block.clone(), block.len()));
             }
             let _ = done.send(parts.map(PartMd5::finish));
         });
@@ -390,12 +394,13 @@ mod tests {
         let mut parts: Vec<PartMd5> = (0..200).map(|_| pool.part()).collect();
         for round in 0..8 {
             for part in &mut parts {
-                part.take(Bytes::from(vec![round; 64 << 10]));
+                part.take(Bytes::from(vec![round; 64 << 10]), 64 << 10);
                 assert!(pool.shared.parts().held_bytes <= POOL_HELD_MAX_BYTES);
             }
         }
     }
-    /// A block that counts those in memory.
+
+    /// A block that counts the memory of those that exist.
     struct Counted(Vec<u8>, Arc<AtomicUsize>);
 
     impl AsRef<[u8]> for Counted {
@@ -406,7 +411,7 @@ mod tests {
 
     impl Drop for Counted {
         fn drop(&mut self) {
-            self.1.fetch_sub(self.0.len(), Ordering::Relaxed);
+            self.1.fetch_sub(1 << 20, Ordering::Relaxed);
         }
     }
 
@@ -414,17 +419,17 @@ mod tests {
     /// `haul serve` took 300 MiB, and more with more connections.
     #[test]
     fn the_memory_of_blocks_is_bounded_for_any_number_of_parts() {
-        let pool = Md5Pool::default();
+        let lanes = Some(Md5Lanes::new(Choice::SideBySide { streams_min: 2 }));
+        let pool = Md5Pool { shared: Arc::new(Shared { lanes, ..Shared::default() }) };
         let mut parts: Vec<PartMd5> = (0..100).map(|_| pool.part()).collect();
         let held = Arc::new(AtomicUsize::new(0));
-        let block = |length| {
-            Arc::clone(&held).fetch_add(length, Ordering::Relaxed);
-            Bytes::from_owner(Counted(vec![7; length], Arc::clone(&held)))
-        };
-        for round in 0..3 {
+        for round in 1..=5 {
             for (number, part) in parts.iter_mut().enumerate() {
-                // Groups advance to the end of their shortest block.
-                part.take(block((1 << 20) - 4096 * (number % 50) * (round + 1)));
+                // Groups advance to the end of their shortest block. Of some, little is filled.
+                let length = (1 << 20) - 4096 * (number % 50) * round;
+                held.fetch_add(1 << 20, Ordering::Relaxed);
+                let block = Counted(vec![7; length], Arc::clone(&held));
+                part.take(Bytes::from_owner(block), 1 << 20);
                 let held_bytes = held.load(Ordering::Relaxed);
                 assert!(held_bytes <= POOL_HELD_MAX_BYTES, "{} MiB", held_bytes >> 20);
             }

@@ -16,7 +16,7 @@ pub(super) const POOL_HELD_MAX_BYTES: usize = 24 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) next: u64,
-    /// The memory of all blocks. A block is whole memory until its last byte is hashed: of two
+    /// The memory of all blocks. A block keeps all of it until its last byte is hashed: of two
     /// hundred parts, each may have one of which little is left.
     pub(super) held_bytes: usize,
     pub(super) by_number: BTreeMap<u64, Part>,
@@ -45,10 +45,17 @@ pub(super) enum Urgency {
 /// Bytes still to be hashed, in order.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    pub(super) blocks: VecDeque<Bytes>,
+    pub(super) blocks: VecDeque<Held>,
     pub(super) size_bytes: usize,
-    /// The bytes of the first block that are hashed already.
-    hashed_bytes: usize,
+    /// The memory of the blocks.
+    pub(super) held_bytes: usize,
+}
+
+/// A block, or the rest of it, and the memory that it keeps.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    pub(super) memory_bytes: usize,
 }
 
 /// A part that is taken out of the pool while a thread advances it.
@@ -59,35 +66,29 @@ pub(super) struct Member {
 }
 
 impl Waiting {
-    pub(super) fn push(&mut self, block: Bytes) {
-        if !block.is_empty() {
-            self.size_bytes += block.len();
+    pub(super) fn push(&mut self, block: Held) {
+        if !block.bytes.is_empty() {
+            self.size_bytes += block.bytes.len();
+            self.held_bytes += block.memory_bytes;
             self.blocks.push_back(block);
         }
     }
 
     pub(super) fn front(&self) -> &[u8] {
-        self.blocks.front().map_or(&[], |block| block)
-    }
-
-    /// Returns the memory of the blocks.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.hashed_bytes + self.size_bytes
+        self.blocks.front().map_or(&[], |block| &block.bytes)
     }
 
     /// Takes away hashed bytes of the first block; returns the memory that this frees.
     pub(super) fn advance(&mut self, count: usize) -> usize {
-        let held_bytes = self.held_bytes();
         self.size_bytes -= count;
-        self.hashed_bytes += count;
-        if let Some(block) = self.blocks.front_mut() {
-            block.advance(count);
-            if block.is_empty() {
-                self.blocks.pop_front();
-                self.hashed_bytes = 0;
-            }
+        let Some(block) = self.blocks.front_mut() else { return 0 };
+        block.bytes.advance(count);
+        if !block.bytes.is_empty() {
+            return 0;
         }
-        held_bytes - self.held_bytes()
+        let freed_bytes = self.blocks.pop_front().map_or(0, |block| block.memory_bytes);
+        self.held_bytes -= freed_bytes;
+        freed_bytes
     }
 }
 
@@ -162,7 +163,7 @@ impl Parts {
                     part.waiting = member.waiting;
                 }
                 // The part was dropped in between; its remaining blocks were counted until now.
-                None => self.held_bytes -= member.waiting.held_bytes(),
+                None => self.held_bytes -= member.waiting.held_bytes,
             }
         }
     }
@@ -178,7 +179,7 @@ mod tests {
         let mut parts = Parts::default();
         for (number, (bytes, urgency)) in (0..).zip(waiting) {
             let mut part = Part { md5: Some(Md5Stream::new()), ..Part::default() };
-            part.waiting.push(vec![0; *bytes].into());
+            part.waiting.push(Held { bytes: vec![0; *bytes].into(), memory_bytes: *bytes });
             part.urgency = *urgency;
             parts.held_bytes += bytes;
             parts.by_number.insert(number, part);

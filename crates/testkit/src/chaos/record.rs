@@ -85,7 +85,9 @@ impl Record {
         let mut state = self.state();
         let beside = |other: &&Seen| other.under_way && other.kind == request.kind;
         request.in_flight = 1 + state.seen.iter().filter(beside).count();
-        request.fault = state.rules.iter_mut().find_map(|rule| rule.strike(&request));
+        let released = state.released;
+        let mut rules = state.rules.iter_mut().filter(|rule| !(released && rule.holds()));
+        request.fault = rules.find_map(|rule| rule.strike(&request));
         let fault = request.fault.clone();
         state.seen.push(request);
         self.changed.notify_all();

@@ -18,8 +18,8 @@ pub enum Fault {
         /// The delay between the arrival of the request and the response.
         after: Duration,
     },
-    /// The request waits in the proxy until [`super::ChaosProxy::release`], which also ends the
-    /// rule.
+    /// The request waits in the proxy until [`super::ChaosProxy::release`]. A part that is to wait
+    /// for long is held [`always`](Rule::always): on a slow machine a hedge would bring it.
     Hold,
     /// While the store works, the client gets a head and then blanks, as AWS sends during Complete.
     KeepAlive {
@@ -166,14 +166,10 @@ impl Rule {
         self
     }
 
-    /// Restricts the rule to requests with this part number. A part that is held is held as often
-    /// as it is sent: on a slow machine, a hedge would bring it to the store meanwhile.
+    /// Restricts the rule to requests with this part number.
     #[must_use]
     pub fn part(mut self, part_number: u32) -> Self {
         self.part_number = Some(part_number);
-        if self.fault == Fault::Hold {
-            self.times = u64::MAX;
-        }
         self
     }
 
@@ -195,6 +191,11 @@ impl Rule {
     #[must_use]
     pub fn always(self) -> Self {
         self.times(u64::MAX)
+    }
+
+    /// Returns whether the rule holds requests.
+    pub(super) fn holds(&self) -> bool {
+        self.fault == Fault::Hold
     }
 
     /// Returns the fault for this request, if the rule applies to it. Counts every matching

@@ -11,14 +11,12 @@ use super::{Controller, HOLD_EPOCHS_MIN, Phase};
 /// most. Two of them hardly outbid each other, and one that has less than half of theirs gets more.
 const GROWTH_MIN: f64 = 0.5;
 
-/// The same for measurements by the clock, whose noise is larger.
-const GROWTH_MIN_OF_SLOW: f64 = 0.35;
-
-/// The same after a goodput that fell while it was measured, and is compared with.
-const GROWTH_MIN_AFTER_FALL: f64 = 0.1;
-
 /// The gain of a higher limit, below which nothing between it and the limit before is tried.
 const GAIN_MIN: f64 = 1.05;
+
+/// The gain of a doubled limit from which the link may be one that others share: two equal
+/// transfers gain a third from each other.
+const GAIN_OF_FULL: f64 = 1.2;
 
 /// The goodput of a lower limit, relative to the best, from which it stays.
 const LOSS_MAX: f64 = 0.97;
@@ -52,7 +50,9 @@ impl Controller {
             }
             // The limit below had just been reached, and moved more than it will. From above,
             // limits are measured that nothing was added to.
-            Phase::Up { climbed: true, .. } if self.is_slow && gain >= LOSS_MAX => {
+            Phase::Up { climbed: true, .. }
+                if self.is_slow && (LOSS_MAX..GAIN_OF_FULL).contains(&gain) =>
+            {
                 self.known = self.known.max(goodput);
                 self.probe_down();
             }
@@ -134,12 +134,7 @@ impl Controller {
 
     /// Returns the gain from which the current limit is better than the lower `back_to`.
     fn gain_expected(&self, back_to: u32) -> f64 {
-        let growth_min = match (self.is_slow, self.falls) {
-            (_, true) => GROWTH_MIN_AFTER_FALL,
-            (true, false) => GROWTH_MIN_OF_SLOW,
-            (false, false) => GROWTH_MIN,
-        };
-        1.0 + growth_min * (f64::from(self.limit) / f64::from(back_to) - 1.0)
+        1.0 + GROWTH_MIN * (f64::from(self.limit) / f64::from(back_to) - 1.0)
     }
 
     /// Keeps a higher limit, which may not be the last one.

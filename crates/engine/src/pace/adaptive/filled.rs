@@ -17,7 +17,7 @@ pub(super) struct Span {
 
 /// For a higher limit, and for the first one. New connections first fill the buffers of their
 /// sockets, and send faster than they will until they lose the first packets: megabytes each, which
-/// would count as goodput. It then has to gain a quarter, which is seen soon.
+/// would count as goodput. A higher limit then has to gain half of its growth, which is seen soon.
 pub(super) const CLIMB: Span =
     Span { settle: Duration::from_secs(4), measure: Duration::from_secs(3) };
 
@@ -28,25 +28,11 @@ pub(super) const HOLD: Span = Span { settle: Duration::ZERO, measure: Duration::
 /// The maximum time between two readings of one measurement: a longer pause may have had gaps.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// The goodput, relative to that of the second half of the time to settle, below which it counts as
-/// falling.
-const FALLING: f64 = 0.8;
-
-/// A goodput by the clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Measured {
-    pub(super) bytes_per_s: f64,
-    /// Whether it was clearly higher just before: then it is higher than it will be.
-    pub(super) falls: bool,
-}
-
 /// A measurement that is under way, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     /// The time since which every slot is taken.
     full_since: Option<Duration>,
-    /// The middle of the time to settle.
-    half_settled: Option<Reading>,
     /// The beginning of what is counted.
     since: Option<Reading>,
     last: Duration,
@@ -54,8 +40,8 @@ pub(super) struct Filled {
 
 impl Filled {
     /// Takes a reading into account, while transfers wait for a slot; `is_full`: the requests in
-    /// flight are as many as the limit. Returns the goodput when `span` has passed.
-    pub(super) fn reading(&mut self, now: Reading, is_full: bool, span: Span) -> Option<Measured> {
+    /// flight are as many as the limit. Returns the bytes per second when `span` has passed.
+    pub(super) fn reading(&mut self, now: Reading, is_full: bool, span: Span) -> Option<f64> {
         if !is_full || now.at.saturating_sub(self.last) > PAUSE_MAX {
             self.restart();
         }
@@ -64,11 +50,7 @@ impl Filled {
             return None;
         }
         let full_since = *self.full_since.get_or_insert(now.at);
-        let full = now.at.saturating_sub(full_since);
-        if full >= span.settle / 2 {
-            self.half_settled.get_or_insert(now);
-        }
-        if full < span.settle {
+        if now.at.saturating_sub(full_since) < span.settle {
             return None;
         }
         let since = *self.since.get_or_insert(now);
@@ -76,25 +58,16 @@ impl Filled {
         if passed < span.measure {
             return None;
         }
-        let bytes_per_s = rate(since, now).unwrap_or(0.0);
-        let settling = self.half_settled.and_then(|half| rate(half, since));
-        let falls = settling.is_some_and(|settling| bytes_per_s < settling * FALLING);
         self.restart();
-        Some(Measured { bytes_per_s, falls })
+        #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
+        let bytes = now.moved_bytes.saturating_sub(since.moved_bytes) as f64;
+        Some(bytes / passed.as_secs_f64())
     }
 
     /// Starts over: the limit has changed, or was measured.
     pub(super) fn restart(&mut self) {
-        *self = Self { last: self.last, ..Self::default() };
+        (self.full_since, self.since) = (None, None);
     }
-}
-
-/// Returns the bytes per second between two readings, if any time is between them.
-fn rate(since: Reading, until: Reading) -> Option<f64> {
-    let time = until.at.saturating_sub(since.at);
-    #[allow(clippy::cast_precision_loss, reason = "a rate, compared with 3 % of tolerance")]
-    let bytes = until.moved_bytes.saturating_sub(since.moved_bytes) as f64;
-    (!time.is_zero()).then(|| bytes / time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -107,8 +80,8 @@ mod tests {
         let mut filled = Filled::default();
         let goodput_at = |(at_ms, is_full): &(u64, bool)| {
             let now = Reading { at: Duration::from_millis(*at_ms), moved_bytes: at_ms * 1000 };
-            let measured = filled.reading(now, *is_full, span)?;
-            assert!((measured.bytes_per_s - 1e6).abs() < 1.0 && !measured.falls, "{measured:?}");
+            let goodput = filled.reading(now, *is_full, span)?;
+            assert!((goodput - 1e6).abs() < 1.0, "{goodput}");
             Some(*at_ms)
         };
         readings.iter().filter_map(goodput_at).collect()
@@ -130,20 +103,5 @@ mod tests {
         let paused = |step: u64| (step * 250 + if step < 20 { 0 } else { 1_500 }, true);
         let readings: Vec<_> = (0..50).map(paused).collect();
         assert_eq!(measured_at(&readings, HOLD), [12_500], "6,500 ms are the first that count");
-    }
-    #[test]
-    fn a_goodput_that_was_higher_before_falls() {
-        for (early, expected) in [(1, false), (2, true)] {
-            let mut filled = Filled::default();
-            let mut moved_bytes = 0;
-            let mut last = None;
-            for step in 0..=28_u64 {
-                let now = Reading { at: Duration::from_millis(step * 250), moved_bytes };
-                last = filled.reading(now, true, CLIMB).or(last);
-                // The first two seconds fill buffers, whatever they move.
-                moved_bytes += [9, early, 1, 1][usize::try_from(step / 8).unwrap()] * 1_000_000;
-            }
-            assert_eq!(last.unwrap().falls, expected);
-        }
     }
 }

@@ -88,9 +88,6 @@ pub struct Controller {
     short: u32,
     /// Whether the last measurement ended by the clock, because parts are slow.
     is_slow: bool,
-    /// Whether the goodput fell in the last measurement: then the next one that is higher has to
-    /// gain little, because the link has carried more.
-    falls: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +134,6 @@ impl Controller {
             was_repeated: false,
             short: 0,
             is_slow: false,
-            falls: false,
         }
     }
 
@@ -184,7 +180,7 @@ impl Controller {
             let bytes = sample.ended.moved_bytes.saturating_sub(since.moved_bytes) as f64;
             // A store may copy parts itself: then no byte crosses the network.
             if bytes > 0.0 {
-                (self.is_slow, self.falls) = (false, false);
+                self.is_slow = false;
                 self.measured(bytes / time.as_secs_f64());
             }
             self.begin_epoch(sample.ended.at);
@@ -200,10 +196,9 @@ impl Controller {
             Phase::Hold { .. } | Phase::Down { .. } => HOLD,
         };
         if let Some(goodput) = self.filled.reading(now, in_flight == self.limit, span) {
-            if goodput.bytes_per_s > 0.0 {
+            if goodput > 0.0 {
                 self.is_slow = true;
-                self.measured(goodput.bytes_per_s);
-                self.falls = goodput.falls;
+                self.measured(goodput);
             }
             self.begin_epoch(now.at);
         }

@@ -100,6 +100,37 @@ async fn a_link_that_loses_packets_is_filled_within_45_seconds() {
     }
 }
 
+/// A part takes ten seconds and more here, so that limits are measured by the clock. Of four
+/// processes, one had 0.37 of a fair share when a probe raised the limit by half.
+#[tokio::test(start_paused = true)]
+async fn processes_with_slow_parts_share_a_long_link() {
+    let long = Link { loss: 1e-6, ..link(0.1 * GBIT, 150, f64::INFINITY) };
+    for (count, least_share) in [(2, 0.75), (4, 0.45)] {
+        for seed in 1..=5 {
+            let wire = Wire::new(long, seed);
+            let processes: Vec<_> =
+                (0..count).map(|_| Process::new(Concurrency::default())).collect();
+            let runs: Vec<_> =
+                processes.iter().map(|process| Run::start(&wire, &[process])).collect();
+            runs[0].moved(Duration::from_secs(120)).await;
+            let minute = runs.iter().map(|run| run.moved(Duration::from_secs(60)));
+            let shares = futures_util::future::join_all(minute).await;
+            let limits: Vec<_> = processes.iter().map(Process::allowed).collect();
+            let sum = shares.iter().sum::<f64>() / (0.1 * GBIT);
+            let least = shares.iter().copied().fold(f64::INFINITY, f64::min) / (0.1 * GBIT);
+            assert!(sum >= 0.9, "{count}, seed {seed}: {sum:.3} of the link; {limits:?} in flight");
+            let least = least * count as f64;
+            assert!(
+                least >= least_share,
+                "{count}, seed {seed}: {least:.3} of a share; {limits:?}"
+            );
+            // More than two outbid each other.
+            let all: u32 = limits.iter().sum();
+            assert!(count > 2 || all <= 96, "seed {seed}: {limits:?} in flight");
+        }
+    }
+}
+
 /// Each connection has 1 Mbit/s, and a part takes more than a minute.
 #[tokio::test(start_paused = true)]
 async fn limits_are_reached_before_the_first_part_ends() {

@@ -8,6 +8,7 @@
 //! them. Between attempts only the position and the unfinished hashes of a piece are kept.
 
 mod takeover;
+mod write;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,12 +20,13 @@ use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher, PartNumber, PlannedPart};
 
 use self::takeover::{First, Flow, Race, Rival, or_rival};
+use self::write::BLOCK_BYTES;
 use super::Context;
 use super::kept::Kept;
 use super::plan::Proof;
 use super::target_file::TargetFile;
 use super::version::Version;
-use crate::body::{BufferPool, SLICE_BYTES};
+use crate::body::BufferPool;
 use crate::error::Error;
 use crate::remote::{ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
@@ -32,13 +34,6 @@ use crate::transfer::hedge::Hedging;
 
 /// The time to wait for the end of a body whose last byte has arrived.
 const END_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Bytes of a range that are collected before they are written.
-const BLOCK_BYTES: u64 = 1 << 20;
-
-/// The ranges in flight up to which whole blocks are collected. More ranges collect shorter ones,
-/// so that 64 take no more memory than sixteen.
-const WHOLE_BLOCKS_MAX: u64 = 16;
 
 /// The state that all pieces of one download share.
 pub(super) struct Fetcher {
@@ -287,64 +282,12 @@ impl Fetcher {
         }
     }
 
-    /// Returns the number of bytes that are collected now before they are written: whole slices.
-    fn block_bytes(&self) -> u64 {
-        let slice = SLICE_BYTES as u64;
-        let share = WHOLE_BLOCKS_MAX * BLOCK_BYTES / u64::from(self.progress.in_flight().max(1));
-        (share / slice * slice).clamp(slice, BLOCK_BYTES)
-    }
-
     /// Returns whether a body has more bytes than the piece. The store may not end it at once, so
     /// the end is awaited only briefly.
     async fn is_longer(&self, body: &mut ObjectBody) -> bool {
         let mut more = [0];
         let read = tokio::time::timeout(END_PATIENCE, body.bytes.read(&mut more)).await;
         matches!(read, Ok(Ok(1..)))
-    }
-
-    /// Writes the collected bytes to their destination.
-    async fn write(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
-        let RangeTarget::File(file) = &self.target else {
-            self.wrote(begun);
-            return Ok(());
-        };
-        if begun.kept.len() == 0 {
-            return Ok(());
-        }
-        let next = Kept::at(piece.offset_bytes + begun.arrived_bytes);
-        let kept = std::mem::replace(&mut begun.kept, next).finish();
-        let offset_bytes = piece.offset_bytes + begun.done_bytes;
-        let unwritable = |source| {
-            FetchFailure::from(Error::TargetUnwritable { path: self.path.clone(), source })
-        };
-        if self.hashes_at_once
-            && let Some(written) = file.write_here(&kept, offset_bytes)
-        {
-            written.map_err(unwritable)?;
-            self.wrote(begun);
-            return Ok(());
-        }
-        let file = Arc::clone(file);
-        let mut unhashed = (!self.hashes_at_once)
-            .then(|| std::mem::replace(&mut begun.hasher, MultiHasher::new([])));
-        let written = tokio::task::spawn_blocking(move || {
-            if let Some(hasher) = &mut unhashed {
-                kept.iter().for_each(|slice| hasher.update(slice));
-            }
-            file.write(&kept, offset_bytes).map(|()| unhashed)
-        });
-        let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
-        if let Some(hasher) = written.map_err(unwritable)? {
-            begun.hasher = hasher;
-        }
-        self.wrote(begun);
-        Ok(())
-    }
-
-    /// Counts all bytes that have arrived as written.
-    fn wrote(&self, begun: &mut Begun) {
-        self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
-        begun.done_bytes = begun.arrived_bytes;
     }
 
     /// Handles a refused `If-Match`: either the object is another version, or a proxy changes

@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 
 use haul_parts::limits::MIB;
 
-/// The time that a MiB may take on a disk that counts as fast, on average.
+use crate::body::SLICE_BYTES;
+
+/// The time that a MiB may take on a disk that counts as fast, on average. Of several writes at
+/// once, each has its share of the disk, so that each may take that many times as long.
 const FAST_MAX: Duration = Duration::from_millis(3);
+
+/// The writes that are measured: shorter ones tell little of the bytes per second.
+const MEASURED_BYTES_MIN: u64 = SLICE_BYTES as u64;
 
 /// The weight of the newest write in the average: its denominator. One write may have waited for
 /// the processor, and not for the disk.
@@ -55,7 +61,7 @@ impl InPlace {
 
     /// Makes a write of this many bytes, on whichever thread, and measures the disk by it.
     pub(super) fn measured<T>(&self, bytes: u64, write: impl FnOnce() -> T) -> T {
-        if !self.is_allowed {
+        if !self.is_allowed || bytes < MEASURED_BYTES_MIN {
             return write();
         }
         let before = self.writing.fetch_add(1, Ordering::Relaxed) + 1;

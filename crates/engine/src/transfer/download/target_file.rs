@@ -173,6 +173,25 @@ mod tests {
     }
 
     #[test]
+    fn whole_pages_are_written_in_place_once_the_disk_is_known_to_be_fast() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = Arc::new(File::create_new(&path).unwrap());
+        let target = TargetFile::past_the_cache(&file, &path).written_in_place();
+        let block = slices(&[7; SLICE_BYTES], 0);
+        assert!(target.write_here(&block, 0).is_none(), "nothing is known of the disk");
+        (0..4).for_each(|_| target.write(&block, 0).unwrap());
+        // The disk of the test may be slow, and its file system without direct I/O.
+        let is_fast = target.in_place.is_worth_it();
+        assert_eq!(target.write_here(&block, SLICE_BYTES as u64).is_some(), is_fast);
+        assert!(target.write_here(&block, 1).is_none(), "not a whole page of the file");
+        assert!(target.write_here(&slices(b"odd", 0), 0).is_none(), "not a whole page of memory");
+        assert!(TargetFile::cached(&file).write_here(&block, 0).is_none());
+        let expected = [7; 2 * SLICE_BYTES];
+        assert!(fs::read(&path).unwrap() == expected[..if is_fast { 2 } else { 1 } * SLICE_BYTES]);
+    }
+
+    #[test]
     fn another_file_of_the_name_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
