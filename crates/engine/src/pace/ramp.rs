@@ -218,7 +218,7 @@ mod tests {
         let mut measured = Measured::new();
         assert_eq!(measured.limits(&[100, 110]), [4, 4]);
         measured.now.at += Duration::from_secs(3600);
-        assert_eq!(measured.after(&[100; 20]), 4);
+        assert_eq!(measured.after(&[110; 20]), 4);
         assert_eq!(measured.after(&[0; 10]), 8, "the same without a pause");
     }
 
