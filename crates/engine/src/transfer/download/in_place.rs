@@ -131,6 +131,15 @@ mod tests {
         assert!(!after(&pace, 1, 8 * FAST_MAX, 1));
     }
 
+    /// The few bytes after the last whole page of a range take as long as a page.
+    #[test]
+    fn short_writes_say_nothing_about_the_disk() {
+        let pace = InPlace::new(true);
+        assert!(after(&pace, 100, FAST, 1));
+        (0..10).for_each(|_| pace.measured(100, || std::thread::sleep(FAST)));
+        assert!(pace.is_worth_it());
+    }
+
     /// Sixteen blocking threads that write at once wait sixteen times as long for a fast disk.
     #[test]
     fn writes_that_share_the_disk_are_not_slow() {

@@ -19,9 +19,7 @@ const WHOLE_BLOCKS_MAX: u64 = 16;
 impl Fetcher {
     /// Returns the number of bytes that are collected now before they are written: whole slices.
     pub(super) fn block_bytes(&self) -> u64 {
-        let slice = SLICE_BYTES as u64;
-        let share = WHOLE_BLOCKS_MAX * BLOCK_BYTES / u64::from(self.progress.in_flight().max(1));
-        (share / slice * slice).clamp(slice, BLOCK_BYTES)
+        block_bytes(self.progress.in_flight())
     }
 
     /// Writes the collected bytes to their destination.
@@ -71,5 +69,29 @@ impl Fetcher {
     fn wrote(&self, begun: &mut Begun) {
         self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
         begun.done_bytes = begun.arrived_bytes;
+    }
+}
+
+fn block_bytes(ranges_in_flight: u32) -> u64 {
+    let slice = SLICE_BYTES as u64;
+    let share = WHOLE_BLOCKS_MAX * BLOCK_BYTES / u64::from(ranges_in_flight.max(1));
+    (share / slice * slice).clamp(slice, BLOCK_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn up_to_64_ranges_hold_no_more_than_sixteen() {
+        for ranges in 0..=64 {
+            let bytes = block_bytes(ranges);
+            assert!(bytes > 0 && bytes.is_multiple_of(SLICE_BYTES as u64), "{ranges}: {bytes}");
+            assert!(bytes * u64::from(ranges) <= 16 << 20, "{ranges}: {bytes}");
+        }
+        assert_eq!(
+            [1, 16, 17, 32, 64].map(block_bytes),
+            [4, 4, 3, 2, 1].map(|slices| slices << 18)
+        );
     }
 }
