@@ -188,19 +188,22 @@ fn publish(
             ));
         }
     }
-    let nothing_to_publish = batch.writes() == 0;
-    if !nothing_to_publish {
-        // Delete these with a change that is published anyway. If the commit fails, the next
-        // opening finds that the files are gone.
-        let gone = core.reaper.take_gone(GONE_MAX);
-        batch.removed(&gone).map_err(|error| stop(core, &error))?;
-    }
-    let released = batch.into_released();
-    if nothing_to_publish {
+    if batch.writes() == 0 {
+        drop(batch);
         return transaction.abort().map_err(|error| stop(core, &error.into()));
     }
+    // Delete these with a change that is published anyway. If the commit fails, the next opening
+    // finds that the files are gone.
+    let gone = core.reaper.take_gone(GONE_MAX);
+    batch.removed(&gone).map_err(|error| stop(core, &error))?;
+    let mut marks = core.commit_marks();
+    let commit = marks.begin();
+    batch.name_commit(commit).map_err(|error| stop(core, &error))?;
+    let released = batch.into_released();
     // Only opening the store again shows whether a failed commit is on disk.
     transaction.commit().map_err(|error| stop(core, &error.into()))?;
+    marks.done(commit);
+    drop(marks);
     core.reaper.release(released);
     Ok(())
 }

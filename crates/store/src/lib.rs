@@ -34,6 +34,7 @@ mod block;
 mod check;
 mod clock;
 mod commit;
+mod commit_mark;
 mod database;
 pub mod disk;
 mod error;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::{Database, ReadableDatabase};
 
+use crate::commit_mark::CommitMarks;
 use crate::database::reserve_bytes;
 use crate::disk::{Disk, DiskLock, FileId};
 use crate::md5_pool::Md5Pool;
@@ -24,6 +25,7 @@ pub(crate) struct OpenStore {
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) md5s: Md5Pool,
+    commit_marks: Mutex<CommitMarks>,
     /// The reason why the store accepts no more writes; unset while it does.
     stopped: OnceLock<String>,
     /// Files that are linked (or about to be) but not yet in the metadata; a sweep must not remove
@@ -44,6 +46,8 @@ impl OpenStore {
         options: StoreOptions,
         lock: DiskLock,
     ) -> Result<Self> {
+        let newest = Snapshot::new(database.begin_read()?).newest_commit()?;
+        let commit_marks = CommitMarks::open(Arc::clone(&disk), newest)?;
         Ok(Self {
             database,
             store_id,
@@ -52,6 +56,7 @@ impl OpenStore {
             options,
             reaper: Arc::default(),
             md5s: Md5Pool::default(),
+            commit_marks: Mutex::new(commit_marks),
             stopped: OnceLock::new(),
             staged: Mutex::default(),
             damage_found: AtomicU64::new(0),
@@ -119,6 +124,10 @@ impl OpenStore {
     /// Returns the number of reads that found damage.
     pub(crate) fn damage_count(&self) -> u64 {
         self.damage_found.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn commit_marks(&self) -> MutexGuard<'_, CommitMarks> {
+        self.commit_marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn staged(&self) -> MutexGuard<'_, HashSet<FileId>> {

@@ -22,11 +22,6 @@ const ROUNDS: u64 = 30;
 /// are at arbitrary points by then.
 const ANSWERS_MAX: u64 = 40;
 const FILE_BYTES: u64 = 12 * MIB;
-/// Maximum number of parts that `haul cp` has in flight.
-const HAUL_CONCURRENCY: u64 = 2;
-/// Number of threads of the boto3 script that write (three put objects, two upload parts), each
-/// with one request in flight. Its sixth thread deletes objects, which creates no files.
-const BOTO3_WRITERS: u64 = 5;
 
 /// Runs `haul cp` with a multipart upload to a key that no other round uses.
 fn upload(
@@ -41,7 +36,7 @@ fn upload(
         "--part-size",
         "5MiB",
         "--concurrency",
-        &HAUL_CONCURRENCY.to_string(),
+        "2",
         "--multipart-threshold",
         "5MiB",
         "--json",
@@ -101,16 +96,13 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let open: Vec<&str> = open.as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(!open.iter().any(|key| key.starts_with("haul/")), "{open:?}");
 
-    // After an orderly stop, the only unreferenced files may be those that a kill left between a
-    // link and its commit: at most one for each request in flight. While the disk is busy, most
-    // requests wait for a commit, so that one kill leaves several.
+    // A kill may leave files between their link and their commit; each restart removed them.
     server.signal(Signal::TERM).unwrap();
     server.ended(LIMIT).unwrap();
     let told = finish(world.haul_without_store().args(["store", "check", "data", "--json"]));
     assert_eq!(told.code(), Some(0), "{}\n{}", told.stdout, told.stderr);
     let checked = event(&told, "checked");
     assert_eq!(checked["problems"], 0, "{checked}");
-    let in_flight_max = ROUNDS * (BOTO3_WRITERS + HAUL_CONCURRENCY);
-    assert!(checked["orphans"].as_u64().unwrap() <= in_flight_max, "{checked}");
+    assert_eq!(checked["orphans"], 0, "{checked}");
     assert_eq!(checked["sound"], true);
 }

@@ -18,6 +18,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub use os::OsDisk;
 pub(crate) use plain::NotPlain;
@@ -26,6 +27,8 @@ pub(crate) use plain::NotPlain;
 const DATA: &str = "data";
 /// The file beside the data files that names their store.
 const STORE_ID: &str = "store-id";
+/// The file beside the data files that names the newest commit.
+const COMMIT_MARK: &str = "last-commit";
 
 /// The number of a data file, never reused by a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +91,15 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
+/// The mark of the newest commit, as it is found when the store is opened.
+#[derive(Clone, Debug)]
+pub struct FoundMark {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The time when its file was last changed, as only the system sets it (`ctime`).
+    pub changed: SystemTime,
+}
+
 /// The disk of one store.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Returns the location of the disk, for messages.
@@ -131,6 +143,18 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The disk's error.
     fn write_store_id(&self, line: &[u8]) -> io::Result<()>;
+
+    /// Reads the mark of the newest commit; `None` if there is none.
+    ///
+    /// # Errors
+    /// The disk's error.
+    fn read_commit_mark(&self) -> io::Result<Option<FoundMark>>;
+
+    /// Replaces the mark of the newest commit. It outlives the process, but is not durable.
+    ///
+    /// # Errors
+    /// The disk's error.
+    fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()>;
 
     /// Creates a data file without a name, of about `expected_bytes`; it vanishes unless it is
     /// linked.

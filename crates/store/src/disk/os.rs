@@ -6,30 +6,33 @@
 //! DIR/meta.redb       the metadata; meta.redb.new while it is created
 //! DIR/staging/        data files being written, where they need a name
 //! DIR/data/store-id   the id of the store, which is in the metadata too
+//! DIR/data/last-commit   the mark of the newest commit
 //! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
 //! ```
 //!
 //! DIR may be a symbolic link, but no path below it may: see [`plain`].
 
 use std::collections::HashSet;
-use std::fs::{self, File, FileType, TryLockError};
+use std::fs::{self, File, FileType, Metadata, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::direct::Appender;
 use super::os_file::OsFile;
 use super::unnamed::{self, Unnamed};
 use super::{
-    DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space,
-    StagedFile, plain, private,
+    COMMIT_MARK, DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, FoundMark,
+    LockError, STORE_ID, Space, StagedFile, plain, private,
 };
 
 const DATABASE: &str = "meta.redb";
 const DATABASE_PROVISIONAL: &str = "meta.redb.new";
 const STAGING: &str = "staging";
-/// An upper limit for the line that names the store.
-const STORE_ID_MAX_BYTES: u64 = 256;
+/// An upper limit for the line that names the store, and for the mark of the newest commit.
+const SMALL_FILE_MAX_BYTES: u64 = 256;
 
 /// A store folder on a file system.
 #[derive(Debug)]
@@ -39,12 +42,19 @@ pub struct OsDisk {
     made: Mutex<HashSet<FolderId>>,
     /// Folders known not to be links, so that each is examined once.
     real: Mutex<HashSet<FolderId>>,
+    /// The file of the mark of the newest commit, once one was written.
+    commit_mark: OnceLock<File>,
 }
 
 impl OsDisk {
     /// Creates the disk for this folder, without accessing the folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), made: Mutex::default(), real: Mutex::default() }
+        Self {
+            root: root.into(),
+            made: Mutex::default(),
+            real: Mutex::default(),
+            commit_mark: OnceLock::new(),
+        }
     }
 
     /// Returns whether the folder has metadata of a store, even as a dangling link. Changes
@@ -108,6 +118,19 @@ impl OsDisk {
         }
     }
 
+    /// Reads a small file beside the data files, and its attributes.
+    fn read_beside_data(&self, name: &str) -> io::Result<Option<(Vec<u8>, Metadata)>> {
+        let path = self.data().join(name);
+        let file =
+            match plain::expect_folder(&self.data()).and_then(|()| plain::open_to_read(&path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
+        let (mut bytes, metadata) = (Vec::new(), file.metadata()?);
+        file.take(SMALL_FILE_MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(Some((bytes, metadata)))
+    }
+
     fn make_layout(&self) -> io::Result<()> {
         for dir in [self.data(), self.staging()] {
             make_dir(&dir)?;
@@ -167,15 +190,7 @@ impl Disk for OsDisk {
     }
 
     fn read_store_id(&self) -> io::Result<Option<Vec<u8>>> {
-        let line = self.data().join(STORE_ID);
-        let file =
-            match plain::expect_folder(&self.data()).and_then(|()| plain::open_to_read(&line)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                file => file?,
-            };
-        let mut line = Vec::new();
-        file.take(STORE_ID_MAX_BYTES).read_to_end(&mut line)?;
-        Ok(Some(line))
+        Ok(self.read_beside_data(STORE_ID)?.map(|(line, _)| line))
     }
 
     fn write_store_id(&self, line: &[u8]) -> io::Result<()> {
@@ -186,6 +201,25 @@ impl Disk for OsDisk {
         file.sync_all()?;
         fs::rename(new, path)?;
         sync_dir(&self.data())
+    }
+
+    fn read_commit_mark(&self) -> io::Result<Option<FoundMark>> {
+        let found = self.read_beside_data(COMMIT_MARK)?;
+        Ok(found.map(|(bytes, metadata)| FoundMark { bytes, changed: changed(&metadata) }))
+    }
+
+    fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()> {
+        let file = match self.commit_mark.get() {
+            Some(file) => file,
+            None => {
+                let mut options = private::file_options();
+                options.write(true).create(true).truncate(false);
+                let file = plain::open(&self.data().join(COMMIT_MARK), &mut options)?;
+                self.commit_mark.get_or_init(|| file)
+            }
+        };
+        // One write replaces the whole mark: a kill cannot tear it.
+        file.write_all_at(mark, 0)
     }
 
     fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
@@ -286,6 +320,16 @@ impl Disk for OsDisk {
     fn space(&self) -> io::Result<Space> {
         unnamed::space(&self.root)
     }
+}
+
+/// Returns the time of the last change of a file or its attributes (`ctime`).
+fn changed(metadata: &Metadata) -> SystemTime {
+    let (seconds, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+    let since = Duration::new(
+        u64::try_from(seconds).unwrap_or_default(),
+        u32::try_from(nanoseconds).unwrap_or_default(),
+    );
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
 /// A data file being written.

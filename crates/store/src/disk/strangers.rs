@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DATA, FileId, FolderId, STORE_ID};
+use super::{COMMIT_MARK, DATA, FileId, FolderId, STORE_ID};
 
 /// A folder of the store's own layout.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ enum Entry {
 impl OwnFolder {
     fn entry(self, name: &str) -> Entry {
         match self {
-            Self::Data if name == STORE_ID => Entry::File,
+            Self::Data if matches!(name, STORE_ID | COMMIT_MARK) => Entry::File,
             Self::Data => {
                 hex(name, 3).map_or(Entry::Stranger, |group| Entry::OwnFolder(Self::Group(group)))
             }

@@ -15,6 +15,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::tables::{self, Bytes, ObjectKey, UploadKey};
 use crate::Result;
+use crate::commit_mark::CommitId;
 use crate::disk::FileId;
 use crate::store_id::StoreId;
 
@@ -72,6 +73,12 @@ impl<'t> Batch<'t> {
         self.writes += 1;
         self.meta.insert(tables::FORMAT_NAME, [tables::FORMAT].as_slice())?;
         self.meta.insert(tables::STORE_ID_NAME, id.bytes().as_slice())?;
+        Ok(())
+    }
+
+    /// Names the commit that publishes this batch.
+    pub(crate) fn name_commit(&mut self, commit: CommitId) -> Result<()> {
+        self.meta.insert(tables::NEWEST_COMMIT_NAME, commit.bytes().as_slice())?;
         Ok(())
     }
 

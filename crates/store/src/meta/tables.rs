@@ -6,6 +6,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 use haul_parts::{Bucket, Key};
 
 use super::{BucketRecord, Layout, ObjectRecord, UploadRecord, record::damaged, upload};
+use crate::commit_mark::CommitId;
 use crate::disk::FileId;
 use crate::store_id::StoreId;
 use crate::{Error, Result, UploadRef};
@@ -15,13 +16,14 @@ use crate::{Error, Result, UploadRef};
 pub(crate) const FORMAT: u8 = 2;
 pub(super) const FORMAT_NAME: &str = "format";
 pub(super) const STORE_ID_NAME: &str = "store";
+pub(super) const NEWEST_COMMIT_NAME: &str = "newest commit";
 pub(super) const NEXT_FILE_NAME: &str = "next file";
 
 pub(crate) type Bytes = &'static [u8];
 pub(crate) type ObjectKey = (&'static str, &'static str);
 pub(crate) type UploadKey = (&'static str, &'static str, u64);
 
-/// Single values: `format`, `store`, `sequence`, `next file`.
+/// Single values: `format`, `store`, `sequence`, `next file`, `newest commit`.
 pub(crate) const META: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("meta");
 /// Buckets by name.
 pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> =
@@ -69,6 +71,14 @@ impl Snapshot {
         let meta = self.transaction.open_table(META)?;
         let id = meta.get(STORE_ID_NAME)?.and_then(|value| value.value().try_into().ok());
         id.map(StoreId::new).ok_or_else(|| damaged("store id"))
+    }
+
+    /// Returns the name of the newest commit.
+    pub(crate) fn newest_commit(&self) -> Result<CommitId> {
+        let meta = self.transaction.open_table(META)?;
+        let Some(commit) = meta.get(NEWEST_COMMIT_NAME)? else { return Ok(CommitId::default()) };
+        let bytes = commit.value().try_into().map_err(|_| damaged("newest commit"))?;
+        Ok(CommitId::from_bytes(bytes))
     }
 
     pub(crate) fn buckets(&self) -> Result<ReadOnlyTable<&'static str, Bytes>> {

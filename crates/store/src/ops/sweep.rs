@@ -1,12 +1,16 @@
 //! Removes files that nothing refers to.
 //!
 //! Files that the metadata has released but still lists are removed at once and by every opening.
-//! Files that the metadata does not list need the operator's decision: they come from a crash
-//! between link and commit, or they belong to metadata that was lost or restored from a backup, and
-//! are then the only remains of acknowledged objects. Opening the store counts and logs them; only
-//! [`DiskStore::sweep`] removes them.
+//! So are files that a kill left between link and commit, if the mark of the newest commit proves
+//! it (see [`commit_mark`](crate::commit_mark)), and everything in the staging folder, which was
+//! never acknowledged. Other files that the metadata does not list need the operator's decision:
+//! they come from a power failure, or they belong to metadata that was lost or restored from a
+//! backup, and are then the only remains of acknowledged objects. Opening the store counts and logs
+//! them; only [`DiskStore::sweep`] removes them.
 
-use crate::disk::FileId;
+use std::collections::BTreeSet;
+
+use crate::disk::{FileId, FolderId};
 use crate::{DiskStore, Error, Result};
 
 impl DiskStore {
@@ -24,39 +28,72 @@ impl DiskStore {
             // Remove them through the reaper, because a reader may hold one of them.
             core.reaper.release(unknown);
         })?;
-        for leftover in core.disk.leftovers().map_err(Error::io("listing the staging folder"))? {
-            core.disk.remove_leftover(&leftover).map_err(Error::io("removing a leftover"))?;
-            swept += 1;
-        }
-        Ok(swept)
+        Ok(swept + self.empty_staging()?)
     }
 
-    /// Cleans up after opening: removes the files that the metadata released, counts those that it
-    /// does not list, and removes empty folders. No file can be linked into those folders yet.
+    /// Cleans up after opening: removes the files that the metadata released and those that a kill
+    /// left, counts others that the metadata does not list, and removes empty folders. No file can
+    /// be linked into those folders yet.
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
+        let killed = self.remove_what_a_kill_left()? + self.empty_staging()?;
+        if killed > 0 {
+            tracing::info!(files = killed, "files that a killed process left were removed");
+        }
         let mut unknown = Unknown::default();
         self.unknown_files(|files| unknown.add(&files))?;
         let disk = &self.inner.core.disk;
         for folder in disk.folders().map_err(Error::io("listing data folders"))? {
             disk.remove_empty_folder(folder).map_err(Error::io("removing an empty data folder"))?;
         }
-        let leftovers =
-            disk.leftovers().map_err(Error::io("listing the staging folder"))?.len() as u64;
         if let Some(last) = unknown.last {
             self.skip_numbers(last)?;
         }
-        if unknown.count + leftovers > 0 {
+        if unknown.count > 0 {
             tracing::warn!(
                 data_files = unknown.count,
                 first = unknown.first.map(|file| file.path().display().to_string()),
-                staged_files = leftovers,
                 "files that the metadata does not know were left alone: \
                  haul store check lists them, and with --repair removes them"
             );
         }
+        let core = &self.inner.core;
+        core.commit_marks().start_run(core.snapshot()?.next_file()?);
         Ok(())
+    }
+
+    /// Removes the unlisted files that a kill of the last run left, durably, and returns their
+    /// number. Removes nothing if it is not proven that the metadata is the newest.
+    fn remove_what_a_kill_left(&self) -> Result<u64> {
+        let core = &self.inner.core;
+        let Some(first) = core.commit_marks().killed_from() else { return Ok(0) };
+        // The metadata has assigned every number below this one.
+        let end = core.snapshot()?.next_file()?;
+        let mut left = Vec::new();
+        self.unknown_files(|files| {
+            left.extend(files.into_iter().filter(|file| (first..end).contains(file)));
+        })?;
+        let folders: BTreeSet<FolderId> = left.iter().map(|file| file.folder()).collect();
+        let count = left.len() as u64;
+        core.reaper.release(left);
+        self.settle();
+        for folder in folders {
+            // A file that comes back after a power failure would be one of unknown origin.
+            core.disk.sync_folder(folder).map_err(Error::io("syncing a data folder"))?;
+        }
+        Ok(count)
+    }
+
+    /// Removes the files in the staging folder, and returns their number. They were never named,
+    /// and so never acknowledged.
+    fn empty_staging(&self) -> Result<u64> {
+        let disk = &self.inner.core.disk;
+        let leftovers = disk.leftovers().map_err(Error::io("listing the staging folder"))?;
+        for leftover in &leftovers {
+            disk.remove_leftover(leftover).map_err(Error::io("removing a leftover"))?;
+        }
+        Ok(leftovers.len() as u64)
     }
 
     /// Removes the released files that are still on disk after a crash.

@@ -82,7 +82,7 @@ fn count_files(dir: &Path) -> (usize, u64) {
             let inside = count_files(&entry.path());
             files += inside.0;
             bytes += inside.1;
-        } else if entry.file_name() != "store-id" {
+        } else if entry.file_name() != "store-id" && entry.file_name() != "last-commit" {
             files += 1;
             let length = entry.metadata().unwrap().len();
             // Each 64 KiB, and the shorter rest, are followed by four bytes of checksum.

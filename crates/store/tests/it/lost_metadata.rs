@@ -1,7 +1,9 @@
 //! Data files without their metadata: the store creates nothing and removes nothing.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haul_store::{DiskStore, Error, Repair, check, data_files};
 
@@ -107,4 +109,28 @@ fn a_simulated_disk_without_its_database_is_refused() {
     let error = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap_err();
     assert!(matches!(error, Error::MetadataLost { files: 1, .. }), "{error:?}");
     assert_eq!(disk.data_files(), files);
+}
+
+/// A backup is restored over a newer store, with its times, and the data files written since stay
+/// where they are: their objects are lost, and their bytes must not be.
+#[test]
+fn a_backup_restored_over_a_newer_store_removes_no_data_file() {
+    let (_temp, dir) = closed();
+    let [metadata, mark] = [dir.join("meta.redb"), dir.join("data/last-commit")];
+    let backup = [&metadata, &mark].map(|path| {
+        (path, std::fs::read(path).unwrap(), std::fs::metadata(path).unwrap().modified().unwrap())
+    });
+    let store = DiskStore::open(&dir, options()).unwrap();
+    try_put(&store, &bucket("test-bucket"), "later", &pattern(9, 3000)).unwrap();
+    drop(store);
+    // A mark that was changed within two seconds of its time counts as written then.
+    std::thread::sleep(Duration::from_millis(2100));
+    for (path, bytes, modified) in backup {
+        let mut file = std::fs::File::options().write(true).truncate(true).open(path).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.set_modified(modified).unwrap();
+    }
+    let store = DiskStore::open(&dir, options()).unwrap();
+    assert_eq!(store.check().unwrap().orphan_count, 1);
+    assert_eq!(data_files(&dir, 0).unwrap().1, 4);
 }

@@ -117,6 +117,21 @@ fn data_files_in_a_linked_folder_are_not_read_or_removed() {
 }
 
 #[test]
+fn a_link_in_place_of_the_mark_of_the_newest_commit_is_refused() {
+    let fixture = Fixture::new();
+    let dir = fixture.store_dir();
+    let Fixture { store, dir: temp, .. } = fixture;
+    drop(store);
+    let (mark, precious) = (dir.join("data/last-commit"), temp.path().join("precious"));
+    std::fs::rename(&mark, &precious).unwrap();
+    let before = std::fs::read(&precious).unwrap();
+    symlink(&precious, &mark).unwrap();
+    let error = DiskStore::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::NotPlain { found: "symbolic link", .. }), "{error:?}");
+    assert_eq!(std::fs::read(&precious).unwrap(), before);
+}
+
+#[test]
 fn a_private_file_that_is_a_link_is_not_read_or_written() {
     let temp = tempfile::tempdir().unwrap();
     let precious = temp.path().join("precious");

@@ -2,6 +2,7 @@
 //! and at random steps of several concurrent clients. After opening again, everything acknowledged
 //! is present and correct, nothing is partial, and no released file is left on the disk.
 
+mod kills;
 mod promises;
 mod workload;
 
@@ -224,30 +225,33 @@ fn after_a_failed_sync_nothing_is_written_and_nothing_lost() {
     assert!(stopped > 30, "only {stopped} syncs failed");
 }
 
-/// Several clients, each with its own keys, until the power fails at some step.
+/// Runs several clients, each with its own keys, until the power fails at some step.
+fn under_several_clients(seed: u64) -> (SimDisk, Vec<Promises>) {
+    let disk = SimDisk::new();
+    let hours = Hours::default();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
+    store.create_bucket(&bucket("power")).unwrap();
+    let mut dice = Random::new(seed);
+    disk.set_fault(Fault::CutAt(disk.steps() + 20 + dice.below(600)));
+    let clients: Vec<_> = (0..4)
+        .map(|number| {
+            let (disk, seed) = (disk.clone(), seed * 100 + number);
+            let mut client =
+                Client::new(store.clone(), number, seed, hours.clone(), Company::Others);
+            std::thread::spawn(move || {
+                while !disk.is_off() && client.step().is_ok() {}
+                client.promises
+            })
+        })
+        .collect();
+    drop(store);
+    (disk, clients.into_iter().map(|client| client.join().unwrap()).collect())
+}
+
 #[test]
 fn a_cut_under_several_clients_loses_nothing() {
     for round in 0..60 {
-        let disk = SimDisk::new();
-        let hours = Hours::default();
-        let store = DiskStore::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
-        store.create_bucket(&bucket("power")).unwrap();
-        let mut dice = Random::new(round);
-        disk.set_fault(Fault::CutAt(disk.steps() + 20 + dice.below(600)));
-        let clients: Vec<_> = (0..4)
-            .map(|number| {
-                let (disk, seed) = (disk.clone(), round * 100 + number);
-                let mut client =
-                    Client::new(store.clone(), number, seed, hours.clone(), Company::Others);
-                std::thread::spawn(move || {
-                    while !disk.is_off() && client.step().is_ok() {}
-                    client.promises
-                })
-            })
-            .collect();
-        drop(store);
-        let promises: Vec<Promises> =
-            clients.into_iter().map(|client| client.join().unwrap()).collect();
+        let (disk, promises) = under_several_clients(round);
         for (client, promises) in promises.iter().enumerate() {
             promises.verify(&disk, round, &format!("round {round}, client {client}"));
         }

@@ -11,14 +11,16 @@ mod content;
 mod handles;
 
 use haul_testkit::random::Random;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
 
 use haul_store::disk::{
-    DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile,
+    DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, FoundMark, LockError, Space,
+    StagedFile,
 };
 
 use content::{Folder, Inode, Name, PAGE_BYTES, Shared, pages};
@@ -43,6 +45,8 @@ struct State {
     store_id: Option<Vec<u8>>,
     /// The line that identifies the store, as it was synced last.
     safe_store_id: Option<Vec<u8>>,
+    /// The mark of the newest commit, and every earlier one, oldest first. None is ever synced.
+    commit_marks: Vec<FoundMark>,
     folders: BTreeMap<FolderId, Folder>,
     capacity_bytes: Option<u64>,
 }
@@ -174,6 +178,11 @@ impl SimDisk {
         self.state().database = None;
     }
 
+    /// Deletes the mark of the newest commit.
+    pub(crate) fn lose_commit_mark(&self) {
+        self.state().commit_marks.clear();
+    }
+
     /// Changes one byte of a data file, as bit rot does.
     pub(crate) fn rot(&self, file: FileId, offset: usize) {
         let state = self.state();
@@ -228,16 +237,68 @@ impl SimDisk {
         let store_id =
             if dice.below(2) == 0 { state.store_id.clone() } else { state.safe_store_id.clone() };
         let safe_store_id = store_id.clone();
+        // Any of the marks, or none, may have reached the disk.
+        let marks = state.commit_marks.len() as u64;
+        let kept = usize::try_from(dice.below(marks + 1)).unwrap();
+        let commit_marks = state.commit_marks[..kept].to_vec();
         let found = State {
             database,
             provisional,
             database_name,
             store_id,
             safe_store_id,
+            commit_marks,
             folders,
             ..State::default()
         };
         Self::holding(found)
+    }
+
+    /// Returns the disk as it is found after a kill of the process at the step of the cut: every
+    /// step before it is there, and what was not synced may still be lost by a power cut.
+    pub(crate) fn process_killed(&self) -> Self {
+        let state = self.state();
+        let mut copies: HashMap<*const Mutex<Inode>, Shared> = HashMap::new();
+        let mut copy = |inode: &Shared| {
+            let copied = || Arc::new(Mutex::new(lock(inode).clone()));
+            Arc::clone(copies.entry(Arc::as_ptr(inode)).or_insert_with(copied))
+        };
+        let mut folders = BTreeMap::new();
+        for (id, folder) in &state.folders {
+            let mut names = |names: &BTreeMap<FileId, Shared>| {
+                names.iter().map(|(file, inode)| (*file, copy(inode))).collect()
+            };
+            let (now, safe) = (names(&folder.now), names(&folder.safe));
+            let pending = folder.pending.iter().map(|change| match change {
+                Name::Add(file, inode) => Name::Add(*file, copy(inode)),
+                Name::Remove(file) => Name::Remove(*file),
+            });
+            let pending = pending.collect();
+            folders.insert(*id, Folder { now, safe, pending });
+        }
+        Self::holding(State {
+            database: state.database.as_ref().map(&mut copy),
+            provisional: state.provisional.as_ref().map(&mut copy),
+            database_name: state.database_name,
+            store_id: state.store_id.clone(),
+            safe_store_id: state.safe_store_id.clone(),
+            commit_marks: state.commit_marks.clone(),
+            folders,
+            ..State::default()
+        })
+    }
+
+    /// Replaces the database by that of another disk, as restoring a backup does.
+    pub(crate) fn restore_database(&self, backup: &Self) {
+        self.state().database = backup.state().database.clone();
+    }
+
+    /// Replaces the mark of the newest commit by that of another disk, as restoring a backup does:
+    /// its file changes an hour after it was written.
+    pub(crate) fn restore_commit_mark(&self, backup: &Self) {
+        let mut mark = backup.state().commit_marks.last().unwrap().clone();
+        mark.changed += Duration::from_hours(1);
+        self.state().commit_marks.push(mark);
     }
 }
 
@@ -303,6 +364,18 @@ impl Disk for SimDisk {
         state.store_id = Some(line.to_vec());
         state.sync_step()?;
         state.safe_store_id = state.store_id.clone();
+        Ok(())
+    }
+
+    fn read_commit_mark(&self) -> io::Result<Option<FoundMark>> {
+        Ok(self.state().commit_marks.last().cloned())
+    }
+
+    fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        let changed = SystemTime::now();
+        state.commit_marks.push(FoundMark { bytes: mark.to_vec(), changed });
         Ok(())
     }
 

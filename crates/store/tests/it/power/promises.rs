@@ -140,15 +140,24 @@ impl Promises {
 
     /// Opens the disk again after a cut and checks every promise.
     pub(super) fn verify(&self, disk: &SimDisk, seed: u64, case: &str) {
-        let disk = disk.power_on(seed);
+        self.verify_found(&disk.power_on(seed), UNKNOWN_MAX, case);
+    }
+
+    /// Opens the disk again after the process was killed, and checks every promise, and that no
+    /// file is left.
+    pub(super) fn verify_after_kill(&self, disk: &SimDisk, case: &str) {
+        self.verify_found(&disk.process_killed(), 0, case);
+    }
+
+    fn verify_found(&self, disk: &SimDisk, unknown_max: u64, case: &str) {
         let store = DiskStore::open_on(Arc::new(disk.clone()), options())
             .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
         let report = store.check().unwrap();
         assert!(report.is_sound(), "{case}: {:?}", report.problems);
-        // Linked but uncommitted files are unknown to the metadata, and stay. Opening removes those
-        // that the metadata released.
+        // After a power cut, linked but uncommitted files are unknown to the metadata, and stay.
+        // Opening removes those that the metadata released.
         let unknown = report.orphan_count;
-        assert!(unknown <= UNKNOWN_MAX, "{case}: {unknown} files that nothing refers to");
+        assert!(unknown <= unknown_max, "{case}: {unknown} files that nothing refers to");
         assert_eq!(
             disk.data_files().len() as u64,
             report.files + unknown,
