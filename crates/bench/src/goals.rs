@@ -12,7 +12,8 @@ const UPLOAD_TLS_TO_FLOOR_MAX: f64 = 1.3;
 /// The most CPU of an upload over plain HTTP, relative to the best peer.
 const UPLOAD_TO_PEER_MAX: f64 = 0.2;
 const DOWNLOAD_TO_FLOOR_MAX: f64 = 1.2;
-const PEAK_MIB_MAX: f64 = 48.0;
+/// The most memory of a transfer at defaults, in MiB.
+pub(crate) const PEAK_MIB_MAX: f64 = 48.0;
 
 /// A goal and its figures.
 #[derive(Debug, PartialEq)]

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::case::Case;
+use super::case::{Case, Direction};
 use super::run::Run;
+use crate::goals::PEAK_MIB_MAX;
 
 const MIB: f64 = (1_u64 << 20) as f64;
 const MBIT: f64 = 125_000.0;
@@ -115,9 +116,17 @@ impl Measured {
         let share = row.goodput() / reference;
         let percent = 100.0 * share;
         if self.case.processes == 1 {
-            let is_met = share >= SHARE_MIN;
+            if row.setting != "auto" {
+                return vec![];
+            }
             let text = format!("{title}: auto moves {percent:.0} % of the best fixed setting");
-            return if row.setting == "auto" { vec![Outcome { is_met, text }] } else { vec![] };
+            let mut outcomes = vec![Outcome { is_met: share >= SHARE_MIN, text }];
+            if self.case.direction == Direction::Up {
+                let peak = row.peak_mib();
+                let text = format!("{title}: auto peaks at {peak:.0} MiB, at most {PEAK_MIB_MAX}");
+                outcomes.push(Outcome { is_met: peak <= PEAK_MIB_MAX, text });
+            }
+            return outcomes;
         }
         let least = row.least() / row.fair();
         let together = format!("{title}: they move {percent:.0} % of one alone");

@@ -3,6 +3,7 @@
 //! a limit on its rate ([`bandwidth`]).
 
 mod bandwidth;
+mod buffer;
 pub(crate) mod framing;
 mod meter;
 mod own_time;
@@ -12,10 +13,12 @@ mod range;
 mod stream;
 
 pub use bandwidth::Bandwidth;
+pub(crate) use buffer::SLICE_ALIGNMENT;
+pub use buffer::{PooledBuffer, PooledSlice};
 pub use meter::Meter;
 pub(crate) use meter::Tap;
 pub(crate) use payload::HELD_PARTS_MIN;
 pub use payload::{BodyError, Payload, PayloadBody, Piece, digest};
-pub(crate) use pool::SLICE_ALIGNMENT;
-pub use pool::{BufferPool, DEFAULT_BUDGET_BYTES, Permit, PooledBuffer, PooledSlice, SLICE_BYTES};
+pub(crate) use pool::SMALL_SLICE_BYTES;
+pub use pool::{BufferPool, DEFAULT_BUDGET_BYTES, Permit, SLICE_BYTES};
 pub use range::Range;

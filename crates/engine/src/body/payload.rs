@@ -17,10 +17,11 @@ use bytes::{Buf, Bytes};
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 use http_body::{Body, Frame, SizeHint};
 
+use super::buffer::PooledSlice;
 use super::meter::Meter;
 use super::own_time::{OwnTime, WaitClock};
-use super::pool::{BufferPool, Permit, PooledSlice, SLICE_BYTES};
-use super::range::{READER_SLICES, Range, SliceReader};
+use super::pool::{BufferPool, Permit};
+use super::range::{Range, SliceReader};
 use super::stream::{Streamed, Streaming};
 
 /// Bytes to send, cheap to clone, sendable any number of times.
@@ -104,7 +105,7 @@ impl Payload {
             let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
             return blocking(move || hold(&range, &pool, &algorithms, permit)).await;
         }
-        let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
+        let permit = pool.reader_permit().await;
         let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
         blocking(move || {
             let digests = hash(&range, &pool, &algorithms)?;
@@ -119,7 +120,7 @@ impl Payload {
     /// It needs a few slices of the pool, whatever its size. Its body fails if the range cannot be
     /// read or the source changed meanwhile.
     pub async fn streamed(range: Range, pool: &BufferPool, algorithm: ChecksumAlgorithm) -> Self {
-        let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
+        let permit = pool.reader_permit().await;
         let (size_bytes, pool, sent) = (range.size_bytes, pool.clone(), Mutex::default());
         let streamed = Streamed { range, pool, algorithm, sent, _permit: permit };
         Self { size_bytes, origin: PayloadOrigin::Streamed(Arc::new(streamed)) }
@@ -225,7 +226,7 @@ pub async fn digest(
     pool: &BufferPool,
     algorithms: &[ChecksumAlgorithm],
 ) -> io::Result<Vec<Checksum>> {
-    let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
+    let permit = pool.reader_permit().await;
     let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
     blocking(move || {
         let digests = hash(&range, &pool, &algorithms);

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::task::JoinHandle;
 
-use super::pool::{BufferPool, PooledSlice, SLICE_BYTES};
+use super::buffer::PooledSlice;
+use super::pool::{BufferPool, SLICE_BYTES};
 use crate::source::Source;
 
 /// A range of a source.
@@ -37,10 +38,6 @@ impl Range {
         usize::try_from(self.size_bytes - done_bytes).unwrap_or(usize::MAX).min(most)
     }
 }
-
-/// The slices that a [`SliceReader`] and its reader need: one being sent, one behind it, one read
-/// ahead.
-pub(super) const READER_SLICES: u64 = 3;
 
 /// Reads a range slice by slice inside a task.
 ///
@@ -101,8 +98,9 @@ impl SliceReader {
 
     /// Returns a buffer for the next slice.
     fn next_slice(&self) -> PooledSlice {
-        let bytes = self.range.slice_bytes(self.done_bytes, self.pool.slice_bytes());
-        self.pool.buffer().filled(bytes)
+        let buffer = self.pool.reader_buffer();
+        let bytes = self.range.slice_bytes(self.done_bytes, buffer.slice_bytes());
+        buffer.filled(bytes)
     }
 
     /// Reads the rest of a slice on a blocking thread.

@@ -9,6 +9,7 @@
 //! them; only [`DiskStore::sweep`] removes them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::disk::{FileId, FolderId};
 use crate::{DiskStore, Error, Result};
@@ -37,12 +38,19 @@ impl DiskStore {
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
-        let killed = self.remove_what_a_kill_left()? + self.empty_staging()?;
-        if killed > 0 {
-            tracing::info!(files = killed, "files that a killed process left were removed");
+        let of_kill = self.numbers_of_kill()?;
+        let (mut left, mut unknown) = (Vec::new(), Unknown::default());
+        self.unknown_files(|files| {
+            let (killed, others): (Vec<_>, Vec<_>) =
+                files.into_iter().partition(|file| of_kill.contains(file));
+            left.extend(killed);
+            unknown.add(&others);
+        })?;
+        let removed = left.len() as u64 + self.empty_staging()?;
+        self.remove_durably(left)?;
+        if removed > 0 {
+            tracing::info!(files = removed, "files that a killed process left were removed");
         }
-        let mut unknown = Unknown::default();
-        self.unknown_files(|files| unknown.add(&files))?;
         let disk = &self.inner.core.disk;
         for folder in disk.folders().map_err(Error::io("listing data folders"))? {
             disk.remove_empty_folder(folder).map_err(Error::io("removing an empty data folder"))?;
@@ -63,26 +71,25 @@ impl DiskStore {
         Ok(())
     }
 
-    /// Removes the unlisted files that a kill of the last run left, durably, and returns their
-    /// number. Removes nothing if it is not proven that the metadata is the newest.
-    fn remove_what_a_kill_left(&self) -> Result<u64> {
+    /// Returns the numbers of which unlisted files are those that a kill of the last run left; none
+    /// if it is not proven that the metadata is the newest.
+    fn numbers_of_kill(&self) -> Result<Range<FileId>> {
         let core = &self.inner.core;
-        let Some(first) = core.commit_marks().killed_from() else { return Ok(0) };
         // The metadata has assigned every number below this one.
         let end = core.snapshot()?.next_file()?;
-        let mut left = Vec::new();
-        self.unknown_files(|files| {
-            left.extend(files.into_iter().filter(|file| (first..end).contains(file)));
-        })?;
-        let folders: BTreeSet<FolderId> = left.iter().map(|file| file.folder()).collect();
-        let count = left.len() as u64;
-        core.reaper.release(left);
+        Ok(core.commit_marks().killed_from().unwrap_or(end)..end)
+    }
+
+    /// Removes unlisted files. One that came back after a power failure would be of unknown origin.
+    fn remove_durably(&self, files: Vec<FileId>) -> Result<()> {
+        let core = &self.inner.core;
+        let folders: BTreeSet<FolderId> = files.iter().map(|file| file.folder()).collect();
+        core.reaper.release(files);
         self.settle();
         for folder in folders {
-            // A file that comes back after a power failure would be one of unknown origin.
             core.disk.sync_folder(folder).map_err(Error::io("syncing a data folder"))?;
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Removes the files in the staging folder, and returns their number. They were never named,

@@ -6,6 +6,7 @@ use haul_parts::Hasher;
 use http_body_util::BodyExt;
 
 use super::*;
+use crate::body::SLICE_BYTES;
 use crate::source::{BytesSource, Change, Source};
 
 fn range(size: usize) -> (Vec<u8>, Range) {

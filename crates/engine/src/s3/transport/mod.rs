@@ -57,7 +57,7 @@ pub(super) use self::survey::{AddressLatency, TlsFacts};
 pub(super) use self::tls::{Trust, client_config};
 use self::tls_reads::{TlsReads, buffered};
 use self::wrong_scheme::Heard;
-use crate::body::SLICE_BYTES;
+use crate::body::SMALL_SLICE_BYTES;
 
 /// The maximum idle time of a connection: AWS closes idle connections after about five seconds
 /// (trap 28).
@@ -226,8 +226,8 @@ impl Transport {
         let name = server_name(to)?;
         match TlsConnector::from(Arc::clone(&self.tls)).connect(name, buffered(io)).await {
             Ok(mut stream) => {
-                // A whole slice is encrypted at once, and then sent at once.
-                stream.get_mut().1.set_buffer_limit(Some(SLICE_BYTES));
+                // Four records are encrypted, and then sent while they are in the cache.
+                stream.get_mut().1.set_buffer_limit(Some(SMALL_SLICE_BYTES));
                 Ok(Box::new(TlsReads(stream)))
             }
             Err(error) => Err(handshake_error(error, to)),
