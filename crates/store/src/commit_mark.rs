@@ -7,9 +7,10 @@
 //! with the data files. So if the metadata ends with that commit, it is the newest, and every
 //! unlisted file that was written since the store was opened is one that a kill left.
 //!
-//! The mark is written before and after each commit and never synced: it outlives the process. A
-//! power failure may undo it, and a restored backup has another one; it then proves nothing, and
-//! unlisted files are left (decision 0022).
+//! The mark is written before and after each commit and never synced: it outlives the process. It
+//! counts only in the file and during the boot of the system in which it was written, so after a
+//! power failure, or in a restored or copied store, it proves nothing, and unlisted files are left
+//! (decision 0022).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,17 +18,17 @@ use std::time::{Duration, SystemTime};
 use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use crate::clock::{Clock, time};
-use crate::disk::{Disk, FileId, FoundMark};
+use crate::disk::{Disk, FileId, FoundMark, MarkPlace};
 use crate::{Error, Result};
 
 /// The beginning of every mark, with the version of its format.
 const MAGIC: [u8; 8] = *b"haulmrk1";
-const MARK_BYTES: usize = 64;
+const MARK_BYTES: usize = 96;
 /// The bytes of a mark before its checksum.
 const COVERED_BYTES: usize = MARK_BYTES - 4;
 
-/// The maximum time between the time in a mark and that of the last change of its file. No program
-/// can set the latter (`ctime`), so a mark that was copied or restored does not count.
+/// The maximum time between the time in a mark and that of the last change of its file (`ctime`):
+/// a mark that was restored in place from a backup was changed later.
 const CHANGED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Names a commit: the run of the store that made it, which is a random number, and its number in
@@ -73,9 +74,10 @@ struct Mark {
     before: CommitId,
     commit: CommitId,
     progress: Progress,
-    /// Unlisted files from this number on belong to no earlier commit than those of this run.
+    /// No commit before this run refers to a file with this number or a higher one.
     first_file: FileId,
     written_ms: u64,
+    place: MarkPlace,
 }
 
 impl Mark {
@@ -86,7 +88,8 @@ impl Mark {
         bytes[24..40].copy_from_slice(&self.commit.bytes());
         bytes[40..48].copy_from_slice(&self.first_file.0.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.written_ms.to_le_bytes());
-        bytes[56] = self.progress as u8;
+        bytes[56..88].copy_from_slice(&self.place.0);
+        bytes[88] = self.progress as u8;
         let sum = sum(&bytes[..COVERED_BYTES]);
         bytes[COVERED_BYTES..].copy_from_slice(&sum);
         bytes
@@ -105,7 +108,8 @@ impl Mark {
             commit: commit(24),
             first_file: FileId(number_at(covered, 40)),
             written_ms: number_at(covered, 48),
-            progress: match covered[56] {
+            place: MarkPlace(covered[56..88].try_into().ok()?),
+            progress: match covered[88] {
                 1 => Progress::Begun,
                 2 => Progress::Done,
                 _ => return None,
@@ -118,11 +122,11 @@ impl Mark {
         newest == self.commit || (self.progress == Progress::Begun && newest == self.before)
     }
 
-    /// Returns whether the file of the mark was last changed when the mark was written.
-    fn is_untouched(&self, changed: SystemTime) -> bool {
+    /// Returns whether the mark was written where it was found, and its file not changed since.
+    fn is_untouched(&self, changed: SystemTime, place: MarkPlace) -> bool {
         let written = time(self.written_ms);
         let apart = changed.duration_since(written).unwrap_or_else(|error| error.duration());
-        apart <= CHANGED_WITHIN
+        apart <= CHANGED_WITHIN && self.place == place
     }
 }
 
@@ -146,8 +150,9 @@ pub(crate) struct CommitMarks {
 /// Whether marks are still written.
 #[derive(Debug, PartialEq, Eq)]
 enum Writing {
-    Yes,
-    /// The disk refused one, so that the last one is not that of the newest commit.
+    NotYet,
+    At(MarkPlace),
+    /// The disk refused one.
     Failed,
 }
 
@@ -155,14 +160,23 @@ impl CommitMarks {
     /// Reads the mark of the last run. `newest` is the newest commit of the metadata.
     ///
     /// # Errors
-    /// The disk's error.
+    /// [`Error::NotPlain`]. A mark that cannot be read proves nothing.
     pub(crate) fn open(disk: Arc<dyn Disk>, newest: CommitId) -> Result<Self> {
-        let found = disk.read_commit_mark().map_err(Error::io("reading data/last-commit"))?;
-        let proof = found.and_then(|FoundMark { bytes, changed }| {
+        let found = disk.read_commit_mark().map_err(Error::io("reading data/last-commit"));
+        let found = match found {
+            Err(error @ Error::NotPlain { .. }) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "files that a kill left cannot be told from others");
+                None
+            }
+            Ok(found) => found,
+        };
+        let proof = found.and_then(|FoundMark { bytes, changed, place }| {
             let mark = Mark::decode(&bytes)?;
-            (mark.proves(newest) && mark.is_untouched(changed)).then_some(mark.first_file)
+            (mark.proves(newest) && mark.is_untouched(changed, place)).then_some(mark.first_file)
         });
-        Ok(Self { disk, run: rand::random(), newest, first_file: proof, writing: Writing::Yes })
+        let (run, writing) = (rand::random(), Writing::NotYet);
+        Ok(Self { disk, run, newest, first_file: proof, writing })
     }
 
     /// Returns the number from which on unlisted files are those that a kill left; `None` if that
@@ -171,9 +185,10 @@ impl CommitMarks {
         self.first_file
     }
 
-    /// Begins a run: files from this number on are not written yet.
-    pub(crate) fn start_run(&mut self, first_file: FileId) {
-        self.first_file = Some(first_file);
+    /// Sets the number from which on unlisted files will be those of a kill; `None` if that is not
+    /// known of any file.
+    pub(crate) fn set_first_file(&mut self, first_file: Option<FileId>) {
+        self.first_file = first_file;
     }
 
     /// Marks the next commit as begun, and returns its name, which must become part of it.
@@ -194,18 +209,30 @@ impl CommitMarks {
         if self.writing == Writing::Failed {
             return;
         }
+        if let Err(error) = self.try_write(commit, progress) {
+            self.writing = Writing::Failed;
+            // The last mark must not be taken for that of the newest commit.
+            let removed = self.disk.remove_commit_mark();
+            tracing::warn!(%error, ?removed, "data/last-commit could not be written: files that a \
+                kill leaves will stay until haul store check --repair");
+        }
+    }
+
+    fn try_write(&mut self, commit: CommitId, progress: Progress) -> std::io::Result<()> {
+        let place = match self.writing {
+            Writing::At(place) => place,
+            _ => self.disk.commit_mark_place()?,
+        };
+        self.writing = Writing::At(place);
         let mark = Mark {
             before: self.newest,
             commit,
             progress,
             first_file: self.first_file.unwrap_or(FileId(u64::MAX)),
             written_ms: Clock::default().now_ms(),
+            place,
         };
-        if let Err(error) = self.disk.write_commit_mark(&mark.encode()) {
-            tracing::warn!(%error, "data/last-commit could not be written: files that a kill \
-                leaves will stay until haul store check --repair");
-            self.writing = Writing::Failed;
-        }
+        self.disk.write_commit_mark(&mark.encode())
     }
 }
 
@@ -220,6 +247,7 @@ mod tests {
             progress: Progress::Begun,
             first_file: FileId(4096),
             written_ms: 1_795_000_000_000,
+            place: MarkPlace([7; 32]),
         }
     }
 
@@ -254,13 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_whose_file_changed_at_another_time_is_that_of_a_copy() {
-        let written = time(mark().written_ms);
-        assert!(mark().is_untouched(written));
-        assert!(mark().is_untouched(written + CHANGED_WITHIN));
+    fn a_mark_in_another_file_or_of_another_time_is_that_of_a_copy() {
+        let (written, place) = (time(mark().written_ms), mark().place);
+        assert!(mark().is_untouched(written, place));
+        assert!(mark().is_untouched(written + CHANGED_WITHIN, place));
         for apart in [CHANGED_WITHIN + Duration::from_millis(1), Duration::from_hours(24)] {
-            assert!(!mark().is_untouched(written + apart), "{apart:?} later");
-            assert!(!mark().is_untouched(written - apart), "{apart:?} earlier");
+            assert!(!mark().is_untouched(written + apart, place), "{apart:?} later");
+            assert!(!mark().is_untouched(written - apart, place), "{apart:?} earlier");
         }
+        assert!(!mark().is_untouched(written, MarkPlace([8; 32])));
     }
 }

@@ -52,8 +52,8 @@ struct FileNumbers {
 
 impl DiskStore {
     /// Opens the store in a folder, which is created if it does not exist. Locks the folder,
-    /// recovers, and removes files that were released before. Files that the metadata does not list
-    /// are kept, counted and logged.
+    /// recovers, and removes files that were released before or left by a kill. Other files that
+    /// the metadata does not list are kept, counted and logged.
     ///
     /// # Errors
     /// [`Error::Locked`] if another process (or this one) holds the folder, [`Error::MetadataLost`]

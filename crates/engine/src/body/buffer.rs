@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 
-use super::pool::{Readers, SLICE_BYTES};
-
 /// Slices begin at a multiple of this, so that they can be written past the page cache.
 pub(crate) const SLICE_ALIGNMENT: usize = 4096;
 
@@ -15,8 +13,10 @@ pub(super) struct Buffers {
     unused: Mutex<Vec<Box<[u8]>>>,
     slice_bytes: usize,
     most: usize,
-    readers: Readers,
 }
+
+/// The number of unused buffers that are kept of the size that readers do not use at present.
+pub(super) const FEW_BUFFERS: usize = 16;
 
 /// A buffer to read into; becomes an immutable view with [`PooledBuffer::freeze`].
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct PooledBuffer {
 
 impl Buffers {
     /// Creates the collection of buffers for slices of this size, which keeps at most `most`.
-    pub(super) fn new(slice_bytes: usize, most: usize, readers: Readers) -> Arc<Self> {
-        Arc::new(Self { unused: Mutex::default(), slice_bytes, most, readers })
+    pub(super) fn new(slice_bytes: usize, most: usize) -> Arc<Self> {
+        Arc::new(Self { unused: Mutex::default(), slice_bytes, most })
     }
 
     pub(super) fn take(self: &Arc<Self>) -> PooledBuffer {
@@ -44,12 +44,15 @@ impl Buffers {
         self.unused.lock().unwrap().len()
     }
 
-    /// Keeps a buffer for the next one that needs it. Whole ones are not kept while there are many
-    /// readers, which would use them for a quarter of their size if they were of one size.
+    /// Frees all unused buffers but a few: readers use buffers of the other size now.
+    pub(super) fn keep_few(&self) {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).truncate(FEW_BUFFERS);
+    }
+
+    /// Keeps a buffer for the next one that needs it.
     fn give_back(&self, buffer: Box<[u8]>) {
-        let is_wanted = self.slice_bytes < SLICE_BYTES || !self.readers.are_many();
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_wanted && unused.len() < self.most {
+        if unused.len() < self.most {
             unused.push(buffer);
         }
     }

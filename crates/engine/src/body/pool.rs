@@ -42,10 +42,10 @@ pub struct BufferPool {
 
 /// The number of permits of readers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Readers(Arc<AtomicU32>);
+struct Readers(Arc<AtomicU32>);
 
 impl Readers {
-    pub(super) fn are_many(&self) -> bool {
+    fn are_many(&self) -> bool {
         self.0.load(Ordering::Relaxed) > WHOLE_SLICE_READERS_MAX
     }
 }
@@ -63,7 +63,11 @@ impl Drop for Reader {
 /// The right to hold a number of slices, released on drop.
 #[derive(Debug)]
 #[allow(dead_code, reason = "held for its drop")]
-pub struct Permit(OwnedSemaphorePermit, Option<Reader>);
+pub struct Permit {
+    // Dropped first: who waits for the slices must not count a reader that is gone.
+    reader: Option<Reader>,
+    slices: OwnedSemaphorePermit,
+}
 
 impl BufferPool {
     /// Creates a pool that holds at most `budget_bytes`, rounded down to whole slices, at least
@@ -71,17 +75,16 @@ impl BufferPool {
     pub fn new(budget_bytes: u64) -> Self {
         let slices = budget_bytes / SLICE_BYTES as u64;
         let budget_slices = u32::try_from(slices).unwrap_or(u32::MAX).clamp(1, MAX_SLICES);
-        let readers = Readers::default();
         let buffers = |slice_bytes| {
             let most = budget_slices as usize * (SLICE_BYTES / slice_bytes);
-            Buffers::new(slice_bytes, most, readers.clone())
+            Buffers::new(slice_bytes, most)
         };
         Self {
             whole: buffers(SLICE_BYTES),
             small: buffers(SMALL_SLICE_BYTES),
             permits: Arc::new(Semaphore::new(budget_slices as usize)),
             budget_slices,
-            readers,
+            readers: Readers::default(),
             mean_sixteenths: Arc::default(),
         }
     }
@@ -97,14 +100,14 @@ impl BufferPool {
         let slices = slices_of(size_bytes).min(self.budget_slices);
         self.take_into_mean(slices);
         let permit = Arc::clone(&self.permits).acquire_many_owned(slices).await;
-        Permit(permit.expect("the pool never closes its semaphore"), None)
+        Permit { reader: None, slices: permit.expect("the pool never closes its semaphore") }
     }
 
     /// Waits for the right to read a range slice by slice into [`BufferPool::reader_buffer`]s.
     pub(super) async fn reader_permit(&self) -> Permit {
-        let Permit(slices, _) = self.permit(READER_SLICES * SLICE_BYTES as u64).await;
+        let permit = self.permit(READER_SLICES * SLICE_BYTES as u64).await;
         self.readers.0.fetch_add(1, Ordering::Relaxed);
-        Permit(slices, Some(Reader(self.readers.clone())))
+        Permit { reader: Some(Reader(self.readers.clone())), ..permit }
     }
 
     /// Returns the number of requests that the budget holds at once, judged by recent permits.
@@ -135,7 +138,13 @@ impl BufferPool {
     /// Returns an empty buffer for the next slice of a reader, a smaller one if there are many
     /// readers: so 64 of them hold no more than sixteen.
     pub(super) fn reader_buffer(&self) -> PooledBuffer {
-        if self.readers.are_many() { self.small.take() } else { self.whole.take() }
+        let (wanted, other) = if self.readers.are_many() {
+            (&self.small, &self.whole)
+        } else {
+            (&self.whole, &self.small)
+        };
+        other.keep_few();
+        wanted.take()
     }
 }
 
@@ -148,6 +157,7 @@ fn slices_of(size_bytes: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::FEW_BUFFERS;
     use super::*;
 
     #[tokio::test]
@@ -203,12 +213,14 @@ mod tests {
         assert_eq!(buffers.last().unwrap().slice_bytes(), SMALL_SLICE_BYTES);
         assert!(held(&buffers) < 24 << 20, "{}", held(&buffers));
         buffers.clear();
-        assert_eq!((pool.whole.unused(), pool.small.unused()), (0, 48 * 3));
-        // The same buffers are used again.
+        assert_eq!((pool.whole.unused(), pool.small.unused()), (48, 48 * 3));
+        // The small buffers are used again, and few of the others are kept.
         buffers.extend((0..64 * 3).map(|_| pool.reader_buffer()));
         assert!(held(&buffers) < 13 << 20, "{}", held(&buffers));
+        assert_eq!((pool.whole.unused(), pool.small.unused()), (FEW_BUFFERS, 0));
+        buffers.clear();
         permits.truncate(16);
         assert_eq!(pool.reader_buffer().slice_bytes(), SLICE_BYTES);
-        assert_eq!((pool.whole.unused(), pool.small.unused()), (1, 0));
+        assert_eq!((pool.whole.unused(), pool.small.unused()), (FEW_BUFFERS, FEW_BUFFERS));
     }
 }

@@ -98,7 +98,14 @@ pub struct FoundMark {
     pub bytes: Vec<u8>,
     /// The time when its file was last changed, as only the system sets it (`ctime`).
     pub changed: SystemTime,
+    /// Where its file is now.
+    pub place: MarkPlace,
 }
+
+/// Identifies the file of the mark and the boot of the system. A copy of the file has another
+/// place, and so has the file itself after a power failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkPlace(pub [u8; 32]);
 
 /// The disk of one store.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -150,11 +157,23 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// The disk's error.
     fn read_commit_mark(&self) -> io::Result<Option<FoundMark>>;
 
+    /// Returns the place of the mark of the newest commit. Creates an empty file if there is none.
+    ///
+    /// # Errors
+    /// The disk's error.
+    fn commit_mark_place(&self) -> io::Result<MarkPlace>;
+
     /// Replaces the mark of the newest commit. It outlives the process, but is not durable.
     ///
     /// # Errors
     /// The disk's error.
     fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()>;
+
+    /// Removes the mark of the newest commit.
+    ///
+    /// # Errors
+    /// The disk's error.
+    fn remove_commit_mark(&self) -> io::Result<()>;
 
     /// Creates a data file without a name, of about `expected_bytes`; it vanishes unless it is
     /// linked.

@@ -25,7 +25,7 @@ use super::os_file::OsFile;
 use super::unnamed::{self, Unnamed};
 use super::{
     COMMIT_MARK, DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, FoundMark,
-    LockError, STORE_ID, Space, StagedFile, plain, private,
+    LockError, MarkPlace, STORE_ID, Space, StagedFile, plain, private,
 };
 
 const DATABASE: &str = "meta.redb";
@@ -131,6 +131,18 @@ impl OsDisk {
         Ok(Some((bytes, metadata)))
     }
 
+    /// Returns the file of the mark of the newest commit, which is emptied when it is first opened.
+    fn commit_mark(&self) -> io::Result<&File> {
+        if let Some(file) = self.commit_mark.get() {
+            return Ok(file);
+        }
+        let mut options = private::file_options();
+        options.write(true).create(true).truncate(false);
+        let file = plain::open(&self.data().join(COMMIT_MARK), &mut options)?;
+        file.set_len(0)?;
+        Ok(self.commit_mark.get_or_init(|| file))
+    }
+
     fn make_layout(&self) -> io::Result<()> {
         for dir in [self.data(), self.staging()] {
             make_dir(&dir)?;
@@ -204,22 +216,22 @@ impl Disk for OsDisk {
     }
 
     fn read_commit_mark(&self) -> io::Result<Option<FoundMark>> {
-        let found = self.read_beside_data(COMMIT_MARK)?;
-        Ok(found.map(|(bytes, metadata)| FoundMark { bytes, changed: changed(&metadata) }))
+        let Some((bytes, metadata)) = self.read_beside_data(COMMIT_MARK)? else { return Ok(None) };
+        let (changed, place) = (changed(&metadata), place(&metadata)?);
+        Ok(Some(FoundMark { bytes, changed, place }))
+    }
+
+    fn commit_mark_place(&self) -> io::Result<MarkPlace> {
+        place(&self.commit_mark()?.metadata()?)
     }
 
     fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()> {
-        let file = match self.commit_mark.get() {
-            Some(file) => file,
-            None => {
-                let mut options = private::file_options();
-                options.write(true).create(true).truncate(false);
-                let file = plain::open(&self.data().join(COMMIT_MARK), &mut options)?;
-                self.commit_mark.get_or_init(|| file)
-            }
-        };
         // One write replaces the whole mark: a kill cannot tear it.
-        file.write_all_at(mark, 0)
+        self.commit_mark()?.write_all_at(mark, 0)
+    }
+
+    fn remove_commit_mark(&self) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(self.data().join(COMMIT_MARK)))
     }
 
     fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
@@ -320,6 +332,16 @@ impl Disk for OsDisk {
     fn space(&self) -> io::Result<Space> {
         unnamed::space(&self.root)
     }
+}
+
+/// Identifies a file, and the boot of the system.
+fn place(metadata: &Metadata) -> io::Result<MarkPlace> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.replace('-', "");
+    let mut place = [0; 32];
+    hex::decode_to_slice(boot.trim_end(), &mut place[..16]).map_err(io::Error::other)?;
+    place[16..24].copy_from_slice(&metadata.dev().to_le_bytes());
+    place[24..].copy_from_slice(&metadata.ino().to_le_bytes());
+    Ok(MarkPlace(place))
 }
 
 /// Returns the time of the last change of a file or its attributes (`ctime`).

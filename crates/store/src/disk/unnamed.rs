@@ -1,7 +1,7 @@
 //! Creates files that have no name until they are linked, which only Linux supports (`O_TMPFILE`,
 //! `linkat`). A crash leaves no trace of them. File systems without `O_TMPFILE` (some overlays and
-//! network file systems) get a named file instead, which is removed on drop; `haul store check`
-//! lists those that a crash left, and its repair removes them.
+//! network file systems) get a named file instead, which is removed on drop; opening the store
+//! removes those that a crash left.
 
 use std::fs::File;
 use std::io;
@@ -61,7 +61,7 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(path) = &self.fallback {
-            // If the removal fails, `check` finds the file.
+            // If the removal fails, the next opening repeats it.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -9,14 +9,13 @@
 //! them; only [`DiskStore::sweep`] removes them.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use crate::disk::{FileId, FolderId};
 use crate::{DiskStore, Error, Result};
 
 impl DiskStore {
-    /// Removes data files that the metadata does not list, and returns their number. No other
-    /// operation removes them.
+    /// Removes all data files that the metadata does not list, and returns their number. Opening
+    /// removes only those that a kill left.
     ///
     /// # Errors
     /// The disk's error.
@@ -38,19 +37,28 @@ impl DiskStore {
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
-        let of_kill = self.numbers_of_kill()?;
+        let core = &self.inner.core;
+        let (killed_from, next) =
+            (core.commit_marks().killed_from(), core.snapshot()?.next_file()?);
         let (mut left, mut unknown) = (Vec::new(), Unknown::default());
         self.unknown_files(|files| {
-            let (killed, others): (Vec<_>, Vec<_>) =
-                files.into_iter().partition(|file| of_kill.contains(file));
+            let of_kill = |file: &FileId| killed_from.is_some_and(|first| *file >= first);
+            let (killed, others): (Vec<_>, Vec<_>) = files.into_iter().partition(of_kill);
             left.extend(killed);
             unknown.add(&others);
         })?;
-        let removed = left.len() as u64 + self.empty_staging()?;
-        self.remove_durably(left)?;
+        // A number that was never assigned contradicts that the metadata is the newest.
+        if left.last().is_some_and(|file| *file >= next) {
+            unknown.add(&std::mem::take(&mut left));
+        }
+        let found = left.len() as u64 + self.empty_staging()?;
+        let kept = self.remove_durably(&left)?;
+        let removed = found - kept.len() as u64;
         if removed > 0 {
             tracing::info!(files = removed, "files that a killed process left were removed");
         }
+        // No commit of what follows may claim unknown files for a kill.
+        core.commit_marks().set_first_file(None);
         let disk = &self.inner.core.disk;
         for folder in disk.folders().map_err(Error::io("listing data folders"))? {
             disk.remove_empty_folder(folder).map_err(Error::io("removing an empty data folder"))?;
@@ -66,30 +74,26 @@ impl DiskStore {
                  haul store check lists them, and with --repair removes them"
             );
         }
-        let core = &self.inner.core;
-        core.commit_marks().start_run(core.snapshot()?.next_file()?);
+        // Files that could not be removed are known to be of a kill at the next opening too.
+        let first = core.snapshot()?.next_file()?;
+        core.commit_marks().set_first_file(kept.first().copied().or(Some(first)));
         Ok(())
     }
 
-    /// Returns the numbers of which unlisted files are those that a kill of the last run left; none
-    /// if it is not proven that the metadata is the newest.
-    fn numbers_of_kill(&self) -> Result<Range<FileId>> {
-        let core = &self.inner.core;
-        // The metadata has assigned every number below this one.
-        let end = core.snapshot()?.next_file()?;
-        Ok(core.commit_marks().killed_from().unwrap_or(end)..end)
-    }
-
-    /// Removes unlisted files. One that came back after a power failure would be of unknown origin.
-    fn remove_durably(&self, files: Vec<FileId>) -> Result<()> {
+    /// Removes unlisted files, and returns those that the disk did not remove. A file that came
+    /// back after a power failure would be of unknown origin.
+    fn remove_durably(&self, files: &[FileId]) -> Result<Vec<FileId>> {
         let core = &self.inner.core;
         let folders: BTreeSet<FolderId> = files.iter().map(|file| file.folder()).collect();
-        core.reaper.release(files);
+        core.reaper.release(files.iter().copied());
         self.settle();
+        let mut kept = Vec::new();
         for folder in folders {
             core.disk.sync_folder(folder).map_err(Error::io("syncing a data folder"))?;
+            let still = core.disk.files(folder).map_err(Error::io("listing a data folder"))?;
+            kept.extend(still.into_iter().filter(|file| files.binary_search(file).is_ok()));
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Removes the files in the staging folder, and returns their number. They were never named,

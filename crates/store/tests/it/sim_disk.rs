@@ -14,13 +14,13 @@ use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use haul_store::disk::{
-    DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, FoundMark, LockError, Space,
-    StagedFile,
+    DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, FoundMark, LockError, MarkPlace,
+    Space, StagedFile,
 };
 
 use content::{Folder, Inode, Name, PAGE_BYTES, Shared, pages};
@@ -33,7 +33,7 @@ pub(crate) struct SimDisk {
     locked: Arc<AtomicBool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     steps: u64,
     fault: Fault,
@@ -47,8 +47,52 @@ struct State {
     safe_store_id: Option<Vec<u8>>,
     /// The mark of the newest commit, and every earlier one, oldest first. None is ever synced.
     commit_marks: Vec<FoundMark>,
+    /// Identifies the file of the mark and the boot.
+    place: MarkPlace,
+    /// The kinds of steps that the disk refuses.
+    refused: Refused,
     folders: BTreeMap<FolderId, Folder>,
     capacity_bytes: Option<u64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            fault: Fault::None,
+            database: None,
+            provisional: None,
+            database_name: DatabaseName::default(),
+            store_id: None,
+            safe_store_id: None,
+            commit_marks: Vec::new(),
+            place: new_place(),
+            refused: Refused::default(),
+            folders: BTreeMap::new(),
+            capacity_bytes: None,
+        }
+    }
+}
+
+/// Returns a place that no other disk and no other boot has.
+fn new_place() -> MarkPlace {
+    static PLACES: AtomicU64 = AtomicU64::new(0);
+    let mut place = [0; 32];
+    place[..8].copy_from_slice(&PLACES.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    MarkPlace(place)
+}
+
+/// What the disk refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Refused {
+    #[default]
+    Nothing,
+    /// To read the mark of the newest commit.
+    ReadingMarks,
+    /// To mark a commit as done: every second mark.
+    EverySecondMark,
+    /// To remove data files.
+    Removals,
 }
 
 /// Whether the name of the database is durable.
@@ -283,9 +327,28 @@ impl SimDisk {
             store_id: state.store_id.clone(),
             safe_store_id: state.safe_store_id.clone(),
             commit_marks: state.commit_marks.clone(),
+            place: state.place,
             folders,
             ..State::default()
         })
+    }
+
+    /// Returns a copy of the disk, made at once and while nothing was written.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = self.process_killed();
+        copy.state().place = new_place();
+        copy
+    }
+
+    pub(crate) fn refuse(&self, refused: Refused) {
+        self.state().refused = refused;
+    }
+
+    /// Undoes all marks of the newest commit that the other disk, of an earlier time, does not
+    /// have.
+    pub(crate) fn undo_marks(&self, earlier: &Self) {
+        let kept = earlier.state().commit_marks.len();
+        self.state().commit_marks.truncate(kept);
     }
 
     /// Replaces the database by that of another disk, as restoring a backup does.
@@ -368,14 +431,33 @@ impl Disk for SimDisk {
     }
 
     fn read_commit_mark(&self) -> io::Result<Option<FoundMark>> {
-        Ok(self.state().commit_marks.last().cloned())
+        let state = self.state();
+        if state.refused == Refused::ReadingMarks {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(state.commit_marks.last().map(|mark| FoundMark { place: state.place, ..mark.clone() }))
+    }
+
+    fn commit_mark_place(&self) -> io::Result<MarkPlace> {
+        Ok(self.state().place)
     }
 
     fn write_commit_mark(&self, mark: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
-        let changed = SystemTime::now();
-        state.commit_marks.push(FoundMark { bytes: mark.to_vec(), changed });
+        if state.refused == Refused::EverySecondMark && !state.commit_marks.len().is_multiple_of(2)
+        {
+            return Err(io::Error::other("the disk reports a write error"));
+        }
+        let (changed, place) = (SystemTime::now(), state.place);
+        state.commit_marks.push(FoundMark { bytes: mark.to_vec(), changed, place });
+        Ok(())
+    }
+
+    fn remove_commit_mark(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        state.commit_marks.clear();
         Ok(())
     }
 
@@ -394,6 +476,9 @@ impl Disk for SimDisk {
     fn remove(&self, file: FileId) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
+        if state.refused == Refused::Removals {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         if let Some(folder) = state.folders.get_mut(&file.folder())
             && folder.now.contains_key(&file)
         {

@@ -54,7 +54,7 @@ impl Batch<'_> {
             if record.references == 0 {
                 self.files.remove(file.0)?;
                 // Keep the record until the file is gone from the disk: opening the store finishes
-                // removals that a crash interrupted, and removes no other files.
+                // removals that a crash interrupted.
                 self.removals.insert(file.0, ())?;
                 self.released.push(file);
             } else {

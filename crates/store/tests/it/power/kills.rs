@@ -1,7 +1,10 @@
 //! Kills of the process, whose system keeps running: every write stays, also those that were not
 //! synced. No file is left, and none that may have been acknowledged is taken.
 
+use haul_store::disk::FileId;
+
 use super::*;
+use crate::sim_disk::Refused;
 
 #[test]
 fn a_kill_at_every_step_of_a_script_leaves_no_file() {
@@ -98,4 +101,89 @@ fn a_restored_mark_proves_nothing() {
     disk.restore_database(&backup);
     disk.restore_commit_mark(&backup);
     later_files_stay(&disk);
+}
+
+/// The power failed before the newest marks had reached the disk, and the metadata was restored
+/// from a backup of that time.
+#[test]
+fn a_mark_that_a_power_cut_undid_proves_nothing() {
+    for seed in 0..8 {
+        let (backup, disk) = with_backup();
+        disk.undo_marks(&backup);
+        disk.restore_database(&backup);
+        later_files_stay(&disk.power_on(seed));
+    }
+}
+
+/// The store was copied while it was in use: the metadata and the mark first, then the data files.
+#[test]
+fn a_copied_mark_proves_nothing() {
+    let (backup, disk) = with_backup();
+    disk.undo_marks(&backup);
+    disk.restore_database(&backup);
+    later_files_stay(&disk.copied());
+}
+
+/// The disk refuses the mark of a commit that is then acknowledged.
+#[test]
+fn a_mark_that_could_not_be_written_proves_nothing() {
+    let (_, disk) = with_backup();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
+    try_put(&store, &bucket("power"), "more", &pattern(3, 3000)).unwrap();
+    let backup = disk.process_killed();
+    // The next mark is that a commit has begun, and the one that it is done is refused.
+    disk.refuse(Refused::EverySecondMark);
+    try_put(&store, &bucket("power"), "latest", &pattern(4, 3000)).unwrap();
+    drop(store);
+    let files = disk.data_files();
+    disk.restore_database(&backup);
+    open(&disk).unwrap();
+    assert_eq!(disk.data_files(), files);
+}
+
+#[test]
+fn a_mark_that_cannot_be_read_proves_nothing() {
+    let (_, disk) = with_backup();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let _staged = crate::fixture::stage(&store, b"never committed");
+    let killed = disk.process_killed();
+    killed.refuse(Refused::ReadingMarks);
+    let store = DiskStore::open_on(Arc::new(killed), options()).unwrap();
+    assert_eq!(store.check().unwrap().orphan_count, 1);
+}
+
+/// A file whose number was never assigned belongs to newer metadata, which may also be that of
+/// every other unknown file. Regression: the next opening took it for one of a kill.
+#[test]
+fn files_with_numbers_that_were_never_assigned_stay() {
+    let (_, disk) = with_backup();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let staged = crate::fixture::stage(&store, b"never committed");
+    let killed = disk.process_killed();
+    drop((staged, store));
+    killed.litter(FileId(1 << 20));
+    let files = killed.data_files();
+    for _ in 0..3 {
+        open(&killed).unwrap();
+        assert_eq!(killed.data_files(), files);
+    }
+}
+
+/// What the disk did not remove is removed by the opening after that.
+#[test]
+fn files_of_a_kill_that_the_disk_keeps_are_removed_later() {
+    let (_, disk) = with_backup();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let staged = crate::fixture::stage(&store, b"never committed");
+    let killed = disk.process_killed();
+    drop((staged, store));
+    assert_eq!(killed.data_files().len(), 3);
+    killed.refuse(Refused::Removals);
+    let store = DiskStore::open_on(Arc::new(killed.clone()), options()).unwrap();
+    try_put(&store, &bucket("power"), "another", b"bytes").unwrap();
+    drop(store);
+    assert_eq!(killed.data_files().len(), 4);
+    killed.refuse(Refused::Nothing);
+    open(&killed).unwrap();
+    assert_eq!(killed.data_files().len(), 3);
 }
