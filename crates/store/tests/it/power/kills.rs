@@ -69,6 +69,16 @@ fn with_backup() -> (SimDisk, SimDisk) {
     (backup, disk)
 }
 
+/// Returns a disk with two objects, and one file that a kill left.
+fn killed_before_a_commit() -> SimDisk {
+    let (_, disk) = with_backup();
+    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let _staged = crate::fixture::stage(&store, b"never committed");
+    let killed = disk.process_killed();
+    assert_eq!(killed.data_files().len(), 3);
+    killed
+}
+
 /// Opens the disk with metadata of a backup, and asserts that the file of the later object stays,
 /// also when a kill leaves another one.
 fn later_files_stay(disk: &SimDisk) {
@@ -143,10 +153,7 @@ fn a_mark_that_could_not_be_written_proves_nothing() {
 
 #[test]
 fn a_mark_that_cannot_be_read_proves_nothing() {
-    let (_, disk) = with_backup();
-    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
-    let _staged = crate::fixture::stage(&store, b"never committed");
-    let killed = disk.process_killed();
+    let killed = killed_before_a_commit();
     killed.refuse(Refused::ReadingMarks);
     let store = DiskStore::open_on(Arc::new(killed), options()).unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 1);
@@ -156,11 +163,7 @@ fn a_mark_that_cannot_be_read_proves_nothing() {
 /// every other unknown file. Regression: the next opening took it for one of a kill.
 #[test]
 fn files_with_numbers_that_were_never_assigned_stay() {
-    let (_, disk) = with_backup();
-    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
-    let staged = crate::fixture::stage(&store, b"never committed");
-    let killed = disk.process_killed();
-    drop((staged, store));
+    let killed = killed_before_a_commit();
     killed.litter(FileId(1 << 20));
     let files = killed.data_files();
     for _ in 0..3 {
@@ -172,12 +175,7 @@ fn files_with_numbers_that_were_never_assigned_stay() {
 /// What the disk did not remove is removed by the opening after that.
 #[test]
 fn files_of_a_kill_that_the_disk_keeps_are_removed_later() {
-    let (_, disk) = with_backup();
-    let store = DiskStore::open_on(Arc::new(disk.clone()), options()).unwrap();
-    let staged = crate::fixture::stage(&store, b"never committed");
-    let killed = disk.process_killed();
-    drop((staged, store));
-    assert_eq!(killed.data_files().len(), 3);
+    let killed = killed_before_a_commit();
     killed.refuse(Refused::Removals);
     let store = DiskStore::open_on(Arc::new(killed.clone()), options()).unwrap();
     try_put(&store, &bucket("power"), "another", b"bytes").unwrap();
